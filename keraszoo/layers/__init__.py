@@ -1,0 +1,1 @@
+from keraszoo.layers.normalization import BatchNormalization as BatchNormalization

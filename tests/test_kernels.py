@@ -1,0 +1,131 @@
+"""The fused kernels compute what Keras' own layers and optimizers compute, on every backend."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keraszoo.layers import BatchNormalization
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-5, "mixed_bfloat16": 2e-2, "mixed_float16": 2e-3}
+
+
+class Held(keras.layers.Layer):
+    """Gives the tensor that it holds as a weight, so that its gradient can be seen."""
+
+    def __init__(self, value):
+        super().__init__(dtype="float32")
+        self.value = self.add_weight(shape=value.shape, name="value")
+        self.value.assign(value)
+
+    def call(self, ignored):
+        return ops.convert_to_tensor(self.value)
+
+
+class Harness(keras.Model):
+    """Runs `layer` on a held input; its loss is a fixed random functional of the output."""
+
+    def __init__(self, layer, x, **call):
+        super().__init__()
+        self.held, self.layer, self.arguments = Held(x), layer, call
+        self.toward = np.random.default_rng(1).normal(size=x.shape).astype("float32")
+
+    def call(self, ignored, training=False):
+        y = self.layer(self.held(ignored), training=training, **self.arguments)
+        return ops.sum(ops.multiply(ops.cast(y, "float32"), self.toward))[None]
+
+
+def learn(layer, x, **call):
+    """What one step shows of a layer: gradients of the input and the weights, statistics, outputs."""
+    values = {w.path.split("/")[-1]: ops.convert_to_numpy(w) for w in layer.weights}
+    harness = Harness(layer, x, **call)
+    nothing = np.zeros((1, 1), "float32")
+    harness.compile(optimizer=keras.optimizers.SGD(1.0), loss=lambda _, y: ops.sum(y), jit_compile=False)
+    harness.train_on_batch(nothing, nothing)
+    seen = {"x": x - ops.convert_to_numpy(harness.held.value)}
+    for weight in layer.weights:  # trainable ones have moved by their gradient, statistics by the batch
+        name = weight.path.split("/")[-1]
+        seen[name] = ops.convert_to_numpy(weight) - (values[name] if weight.trainable else 0)
+    for training in (True, False):
+        y = layer(ops.convert_to_tensor(x), training=training, **call)
+        seen[f"{training=} dtype"] = keras.backend.standardize_dtype(y.dtype)
+        seen[f"{training=}"] = ops.convert_to_numpy(ops.cast(y, "float32"))
+    return seen
+
+
+def same(shape, policy="float32", trainable=True, call=None, **config):
+    """Assert that our layer and Keras' show the same, given the same odd weights."""
+    x = np.random.default_rng(0).normal(1.5, 2, size=shape).astype("float32")
+    results = []
+    for kind in (BatchNormalization, keras.layers.BatchNormalization):
+        layer = kind(dtype=policy, **config)
+        layer.build(shape)
+        rng = np.random.default_rng(2)
+        layer.set_weights([rng.uniform(0.5, 2, w.shape) for w in layer.weights])
+        layer.trainable = trainable
+        results.append(learn(layer, x, **(call or {})))
+    ours, theirs = results
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        if isinstance(ours[key], str):
+            assert ours[key] == theirs[key], key
+            continue
+        atol = TOLERANCE[policy] * max(1, np.abs(theirs[key]).max())
+        np.testing.assert_allclose(ours[key], theirs[key], rtol=0, atol=atol, err_msg=key)
+
+
+@pytest.mark.parametrize(
+    "shape, config",
+    [
+        ((6, 5), {}),
+        ((4, 5, 6), {}),
+        ((4, 6, 5, 3), {"momentum": 0.9, "epsilon": 1e-5}),
+        ((4, 6, 5, 3), {"axis": 1}),
+        ((4, 6, 5, 3), {"axis": 2}),
+        ((4, 6, 5, 3), {"axis": -2}),
+        ((2, 3, 4, 5, 2), {}),
+        ((2, 3, 4, 5, 2), {"axis": 1}),
+        ((4, 6, 5, 3), {"scale": False}),
+        ((4, 6, 5, 3), {"center": False}),
+        ((4, 6, 5, 3), {"trainable": False}),
+        ((1, 6, 5, 3), {}),
+        ((1, 3), {}),  # one sample: its variance is zero
+        ((4, 6, 5, 3), {"renorm": True, "renorm_clipping": {"rmax": 3, "rmin": 0.3, "dmax": 2}}),
+    ],
+    ids=str,
+)
+def test_batch_normalization_equals_keras(shape, config):
+    same(shape, **config)
+
+
+@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16", "mixed_float16"])
+def test_batch_normalization_equals_keras_in_other_precisions(policy):
+    same((4, 6, 5, 3), policy)
+
+
+def test_batch_normalization_heeds_a_mask():
+    mask = np.random.default_rng(3).random((4, 6)) < 0.7
+    same((4, 6, 3), call={"mask": ops.convert_to_tensor(mask)})
+
+
+def test_batch_normalization_takes_any_memory_layout():
+    x = np.random.default_rng(0).normal(size=(3, 4, 6, 5)).astype("float32")
+    ours, theirs = BatchNormalization(), keras.layers.BatchNormalization()
+    turned = ops.transpose(ops.convert_to_tensor(x), (0, 2, 3, 1))  # channels first in memory
+    y, z = ours(turned, training=True), theirs(turned, training=True)
+    np.testing.assert_allclose(ops.convert_to_numpy(y), ops.convert_to_numpy(z), atol=1e-5)
+
+
+def test_batch_normalization_is_saved_as_a_layer_of_ours():
+    layer = BatchNormalization(momentum=0.9, name="norm")
+    config = keras.saving.serialize_keras_object(layer)
+    assert config["registered_name"] == "keraszoo>BatchNormalization"
+    assert config["config"] == keras.layers.BatchNormalization(momentum=0.9, name="norm").get_config()
+    again = keras.saving.deserialize_keras_object(config)
+    assert type(again) is BatchNormalization and again.get_config() == layer.get_config()
+
+
+def test_half_precision_does_not_overflow():
+    x = np.random.default_rng(0).normal(0, 1e4, size=(64, 8)).astype("float16")
+    y = BatchNormalization(dtype="mixed_float16")(ops.convert_to_tensor(x), training=True)
+    assert abs(ops.convert_to_numpy(y).astype("float32").std() - 1) < 0.01
