@@ -132,7 +132,9 @@ def entry(name):
         ValueError: No architecture has that name; the message gives the nearest ones.
     """
     if name not in shelf():
-        raise ValueError(f"No architecture is called {name!r}. {nearest(name, shelf(), 'keraszoo.list_models()')}")
+        raise ValueError(
+            f"No architecture is called {name!r}. {nearest(name, shelf(), 'keraszoo.list_models()')}"
+        )
     return shelf()[name]
 
 

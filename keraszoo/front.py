@@ -1,0 +1,295 @@
+"""Build, describe and load: the top floor, where every room below may be reached."""
+
+import inspect
+import json
+import math
+import shutil
+import tempfile
+import textwrap
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from keraszoo.backend import quiet  # isort: skip  (before Keras is imported)
+
+import keras
+
+from keraszoo import registry
+from keraszoo import weights as reference
+from keraszoo.architecture import Network
+from keraszoo.layers.preprocessing import preprocessing as prepare
+from keraszoo.tasks import TASKS
+from keraszoo.training.fitting import Fitting, portable
+
+
+def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class_names=None, **config):
+    """Build an architecture, compiled with the defaults of its task, ready for `.fit`.
+
+    Args:
+        name: One of `keraszoo.list_models()`.
+        weights: A `.keras` or `.weights.h5` file of ours, or the folder or Hub id of a reference
+            checkpoint (safetensors with its `config.json`, which fixes the sizes not given here).
+        seed: Makes the initial weights, dropout and the order of data in `fit` repeatable: calls
+            `keras.utils.set_random_seed`.
+        task: What the model is for, where it can serve more than its usual task:
+            "multi_label_classification" for a classifier.
+        preprocessing: A layer at the model's front, saved with it: "unit" takes raw images from
+            0..255 to [0, 1], "centred" to [-1, 1], "imagenet" to ImageNet's mean 0 and deviation
+            1; or a Keras layer, or a list of these. By default the model takes prepared floats.
+        class_names: Names of the classes, kept in the saved file; fixes `num_classes`.
+        **config: Anything the builder accepts; wins over what the name fixes.
+
+    Returns:
+        A compiled, built `keras.Model`.
+
+    Raises:
+        ValueError: `name` is unknown, an argument has a value that the architecture cannot take,
+            or `weights` do not fit.
+        TypeError: The builder has no such argument; the message names the nearest ones.
+
+    >>> keraszoo.build("lenet5", input_shape=(32, 32, 3), num_classes=5).output_shape
+    (None, 5)
+    """
+    found = registry.entry(name)
+    purpose = chosen_task(found, task)
+    if class_names is not None:
+        class_names = [str(c) for c in class_names]
+        if config.setdefault("num_classes", len(class_names)) != len(class_names):
+            raise ValueError(
+                f"class_names has {len(class_names)} names, but num_classes is {config['num_classes']}."
+            )
+    builder, arguments = found.load(), {**found.size, **config}
+    check_arguments(name, builder, arguments)
+    folder = None
+    if weights is not None and not str(weights).endswith((".keras", ".h5")):
+        folder = reference.locate(weights)
+        arguments = merge(reference.arguments(found.family, folder), found.size, config, folder)
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+
+    model = builder(**{"name": name, **arguments})
+    if not isinstance(model, Fitting):
+        model = Network(model.input, model.output, name=model.name)
+    if preprocessing is not None:
+        model = with_front(model, preprocessing)
+    model.card = dict(
+        architecture=name,
+        task=task or found.task,
+        images=purpose.images,
+        preprocessing=preprocessing is not None,
+        class_names=class_names,
+    )
+    model.compile(**purpose.scoring(**(found.recipe if task in (None, found.task) else plain(found.recipe))))
+    if folder is not None:
+        reference.load(model, found.family, folder)
+    elif weights is not None:
+        load_own_weights(model, Path(weights))
+    return model
+
+
+def chosen_task(found, task):
+    """The `Task` for an entry, its own or another that it can serve."""
+    if task is None or task == found.task:
+        return TASKS[found.task]
+    if task not in TASKS or found.task not in TASKS[task].stands_in_for:
+        possible = [found.task, *(t for t, v in TASKS.items() if found.task in v.stands_in_for)]
+        raise ValueError(
+            f"{found.name} cannot be built for task={task!r}; it serves {' or '.join(map(repr, possible))}."
+        )
+    return TASKS[task]
+
+
+def plain(recipe):
+    """A recipe without the loss that belongs to the usual task."""
+    return {key: value for key, value in recipe.items() if key != "loss"}
+
+
+def check_arguments(name, builder, arguments):
+    """Refuse arguments that the builder does not have."""
+    known = inspect.signature(builder).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return
+    for word in arguments:
+        if word not in known:
+            hint = registry.nearest(word, known, f"keraszoo.describe({name!r})")
+            raise TypeError(f"{name} has no argument {word!r}. {hint} It takes: {', '.join(known)}.")
+
+
+def merge(fixed, size, config, folder):
+    """Builder arguments from a checkpoint's configuration and from the caller, who may not contradict it."""
+    for word, value in config.items():
+        if word in fixed and as_plain(fixed[word]) != as_plain(value):
+            raise ValueError(
+                f"{word}={value!r} contradicts the checkpoint in {folder}, which has {word}={fixed[word]!r}."
+            )
+    return {**size, **fixed, **config}
+
+
+def as_plain(value):
+    return [as_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def with_front(model, choice):
+    """The same network with a preprocessing layer before its first."""
+    if not isinstance(model, Network) or not isinstance(model.input_shape, tuple):
+        raise ValueError(f"{model.name} is not a network of one input, so it takes no preprocessing.")
+    *_, channels = model.input_shape
+    image = keras.Input(model.input_shape[1:], name=model.inputs[0].name)
+    outputs = keras.Function(model.input, model.output).call(prepare(choice, channels)(image))
+    return type(model)(image, outputs, name=model.name)
+
+
+def load_own_weights(model, path):
+    """Weights from a file of ours; from a whole model, everything but the optimizer."""
+    if not path.is_file():
+        raise ValueError(f"weights={str(path)!r}: there is no such file.")
+    try:
+        if path.suffix == ".keras":
+            model.set_weights(load(path).get_weights())
+        else:
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(f"weights={str(path)!r} do not fit {model.name}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of one registered name; prints as a readable card."""
+
+    name: str
+    family: str
+    task: str
+    paper: str
+    summary: str
+    departures: str | None
+    parameters: int  # trainable, with the default arguments
+    reference_parameters: int | None  # of the reference, where there is one
+    input: str
+    output: str
+    signature: str
+    size: dict  # what the name fixes
+    recipe: dict
+    tiny: dict
+
+    def __str__(self):
+        count = f"{self.parameters:,} trainable"
+        if self.reference_parameters is not None:
+            count += f" (reference: {self.reference_parameters:,})"
+        lines = [
+            f"{self.name}: {self.summary}",
+            f"  task        {self.task}",
+            f"  paper       {self.paper}",
+            f"  parameters  {count}",
+            f"  input       {self.input}",
+            f"  output      {self.output}",
+            f"  build       keraszoo.build({self.name!r}, ...) takes {self.signature}",
+        ]
+        if self.departures:
+            lines.append("  departures  " + textwrap.fill(self.departures, 96, subsequent_indent=" " * 14))
+        return "\n".join(lines)
+
+
+def describe(name):
+    """What is known of the architecture called `name`, as a `Card`: `print` it to read it.
+
+    Nothing is allocated: the default configuration is built without its weights.
+
+    Raises:
+        ValueError: `name` is unknown.
+    """
+    found = registry.entry(name)
+    builder = found.load()
+    model = abstract(builder, found.size)
+    return Card(
+        name=name,
+        family=found.family,
+        task=found.task,
+        paper=found.paper,
+        summary=inspect.getdoc(builder).splitlines()[0],
+        departures=departures(inspect.getdoc(inspect.getmodule(builder))),
+        parameters=trainable(model),
+        reference_parameters=found.parameters,
+        input=f"{shape(model.input_shape)}, floating",
+        output=f"{shape(model.output_shape)}, float32",
+        signature=signature(builder, found.size),
+        size=found.size,
+        recipe=found.recipe,
+        tiny=found.tiny,
+    )
+
+
+def signature(builder, size):
+    """How a builder is called, with what the name fixes as defaults."""
+    known = inspect.signature(builder)
+    fixed = [p.replace(default=size.get(p.name, p.default)) for p in known.parameters.values()]
+    return str(known.replace(parameters=[p for p in fixed if p.name != "name"]))
+
+
+def abstract(builder, arguments):
+    """The model that `builder` makes, with shapes but without values."""
+    with keras.StatelessScope(initialize_variables=False):
+        return builder(**arguments)
+
+
+def trainable(model):
+    """Number of trainable parameters."""
+    return sum(math.prod(v.shape) for v in model.trainable_variables)
+
+
+def shape(dimensions):
+    """(None, 28, 28, 1) as a reader wants it."""
+    return "(batch, " + ", ".join("any" if d is None else str(d) for d in dimensions[1:]) + ")"
+
+
+def departures(docstring):
+    """The paragraph of a module's docstring that begins 'Departures from the paper:'."""
+    for paragraph in (docstring or "").split("\n\n"):
+        if paragraph.startswith("Departures from the paper:"):
+            return " ".join(paragraph.removeprefix("Departures from the paper:").split())
+    return None
+
+
+def load(path):
+    """A model from a `.keras` file saved on any backend, ready to predict and to go on training.
+
+    Code in the file is never run: Keras' safe mode is on, and classes come from Keras and keraszoo.
+
+    Args:
+        path: The file, as written by `model.save`.
+
+    Raises:
+        ValueError: The file does not exist, is damaged, or is not a `.keras` file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"path={str(path)!r}: there is no such file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, EOFError, OSError) as error:
+        raise ValueError(f"path={str(path)!r} is not a .keras file, or it is damaged: {error}.") from error
+    for entry in registry.shelf().values():
+        entry.load()  # a model's own classes are registered where they are defined
+    quiet.import_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        file = path
+        if portable(config) != config:  # saved by stock Keras on torch
+            file = Path(folder) / path.name
+            rewrite(path, file, json.dumps(portable(config)))
+        try:
+            return keras.saving.load_model(file)
+        except (TypeError, ValueError, KeyError, OSError) as error:
+            raise ValueError(f"path={str(path)!r} holds no model that can be loaded here: {error}") from error
+
+
+def rewrite(source, target, config):
+    """A copy of a `.keras` file with another configuration."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for item in old.infolist():
+            if item.filename == "config.json":
+                new.writestr("config.json", config)
+            else:
+                with old.open(item) as held, new.open(item, "w", force_zip64=True) as copy:
+                    shutil.copyfileobj(held, copy)

@@ -1,0 +1,86 @@
+"""What a model is for: its loss, metrics and optimizer, and an example of its data."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keraszoo.layers.losses import PerceptronLoss
+from keraszoo.training.optimizers import SGD, Adam, AdamW
+
+OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+LOSSES = {
+    "categories": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "labels": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
+    "perceptron": PerceptronLoss,
+}
+METRICS = {
+    "categories": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    "labels": lambda: keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),  # a logit's sign
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Defaults for one purpose; every model of that purpose is compiled with them."""
+
+    about: str  # one line for the reader
+    targets: str  # what a label is: "categories" (one of several) or "labels" (any of several)
+    images: bool  # whether the inputs are images, which people keep as bytes from 0 to 255
+    stands_in_for: tuple[str, ...] = ()  # tasks whose models can be built for this one instead
+
+    def scoring(self, optimizer="adam", loss=None, **arguments):
+        """Arguments for `compile`: fresh objects each time.
+
+        Args:
+            optimizer: "adam", "adamw" or "sgd".
+            loss: A key of `LOSSES`; the task's own by default.
+            **arguments: Of the optimizer, such as `learning_rate` (0.001 by default).
+        """
+        return dict(
+            optimizer=OPTIMIZERS[optimizer](**{"learning_rate": 1e-3, **arguments}),
+            loss=LOSSES[loss or self.targets](),
+            metrics=[METRICS[self.targets]()],
+        )
+
+    def example(self, count, *, input_shape, num_classes, **config):
+        """A batch of random inputs with labels, for a model built with these arguments.
+
+        Returns:
+            x: (count, *input_shape), float32, standard normal.
+            y: (count,), int32 categories; or (count, num_classes), float32, each 0 or 1.
+        """
+        rng = np.random.default_rng(count)
+        x = rng.normal(size=(count, *input_shape)).astype("float32")
+        if self.targets == "labels":
+            return x, rng.integers(0, 2, (count, num_classes)).astype("float32")
+        return x, (np.arange(count) % num_classes).astype("int32")
+
+    def probabilities(self, outputs):
+        """What the outputs (NumPy logits, classes last) say of each class: floats in [0, 1]."""
+        outputs = np.asarray(outputs, "float64")
+        if self.targets == "labels":
+            return 1 / (1 + np.exp(-outputs))
+        powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
+    def memorises(self, model, x, y, epochs=400):
+        """Whether fitting one batch brings the loss below 5 % of where it started."""
+        first = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+        for _ in range(0, epochs, 40):
+            model.fit(x, y, epochs=40, batch_size=len(y), verbose=0)
+            if model.evaluate(x, y, verbose=0, return_dict=True)["loss"] < 0.05 * first:
+                return True
+        return False
+
+
+TASKS = {
+    "classification": Task("one of several classes, for inputs of any shape", "categories", images=False),
+    "image_classification": Task("one of several classes for an image", "categories", images=True),
+    "multi_label_classification": Task(
+        "any of several labels at once",
+        "labels",
+        images=True,
+        stands_in_for=("classification", "image_classification"),
+    ),
+}

@@ -1,0 +1,193 @@
+"""What `fit`, `evaluate` and `predict` refuse, in one sentence, before the first step.
+
+The frameworks differ here: a label beyond the last class is an unreadable error on TensorFlow,
+another on torch, and on JAX training goes on with a loss of 0.0.
+"""
+
+import warnings
+
+import keras
+import numpy as np
+
+RAW = 32.0  # a value that prepared images (unit range, standardised) never reach and bytes soon do
+
+
+def arrays(data):
+    """`data` with its tensors, frames and series as NumPy arrays; None stays None."""
+    return keras.tree.map_structure(array, data, none_is_leaf=False)
+
+
+def array(value):
+    if keras.ops.is_tensor(value):
+        return keras.ops.convert_to_numpy(value)
+    return np.asarray(value)
+
+
+def check_batch(model, x, y=None, sample_weight=None, prefix=""):
+    """Raise a ValueError for data that `model` cannot learn from or predict on.
+
+    Args:
+        model: A built model; its `card`, loss and output shape say what fits.
+        x, y, sample_weight: Arrays or nested structures of arrays.
+        prefix: Put before the argument's name in messages: "validation " for example.
+    """
+    check_inputs(model, x, prefix)
+    flat_x = [v for v in keras.tree.flatten(x) if v is not None]
+    for name, data in (("y", y), ("sample_weight", sample_weight)):
+        for value in keras.tree.flatten(data):
+            if value is not None and np.shape(value)[:1] != np.shape(flat_x[0])[:1]:
+                raise ValueError(
+                    f"{prefix}x and {prefix}{name} must have as many samples: x has {len(flat_x[0])}, "
+                    f"{name} has {len(value) if np.ndim(value) else 'no axis at all'}."
+                )
+    if y is not None:
+        check_targets(model, y, prefix)
+    for value in keras.tree.flatten(sample_weight):
+        if value is not None:
+            check_numbers(f"{prefix}sample_weight", array(value))
+
+
+def check_inputs(model, x, prefix=""):
+    """Refuse inputs of the wrong shape, kind or value; warn of bytes where prepared images belong."""
+    values = [array(v) for v in keras.tree.flatten(x) if v is not None]
+    if not values:
+        raise ValueError(f"{prefix}x is missing.")
+    for value in values:
+        check_numbers(f"{prefix}x", value)
+    takes = getattr(model, "input_shape", None)
+    if len(values) == 1 and isinstance(takes, tuple) and not fits(values[0].shape, takes):
+        raise ValueError(
+            f"{prefix}x has shape {shown(values[0].shape)}; {model.name} takes {shown((None, *takes[1:]))}."
+        )
+    card = getattr(model, "card", {})
+    if card.get("images") and not card.get("preprocessing") and values[0].max() > RAW:
+        warnings.warn(
+            f"{prefix}x holds values up to {values[0].max():g}, as raw images do, but {model.name} was built "
+            'without preprocessing and takes prepared floats: build it with preprocessing="unit" '
+            '(or "centred", "imagenet"), or scale the images first.',
+            stacklevel=4,
+        )
+
+
+def check_numbers(name, value):
+    """Refuse what is empty, not a number, or not finite."""
+    if value.dtype == object or not (
+        np.issubdtype(value.dtype, np.number)
+        or value.dtype == bool
+        or value.dtype.name in ("bfloat16", "float16")
+    ):
+        raise ValueError(f"{name} must hold numbers, got an array of dtype {value.dtype}.")
+    if value.ndim == 0 or value.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {value.shape}.")
+    if not np.issubdtype(value.dtype, np.integer) and value.dtype != bool:
+        low, high = value.min(), value.max()  # both carry a NaN along
+        if not (np.isfinite(low) and np.isfinite(high)):
+            where = np.unravel_index(np.argmax(~np.isfinite(value.astype("float32"))), value.shape)
+            raise ValueError(
+                f"{name} holds NaN or infinity, first at sample {where[0]} (index {tuple(map(int, where))})."
+            )
+
+
+def fits(shape, takes):
+    """Whether an array of `shape` goes into a model that takes `takes`, None meaning any size.
+
+    Keras itself adds or drops a last axis of length one, so a grey image needs no channel axis.
+    """
+    if len(shape) + 1 == len(takes) and takes[-1] == 1:
+        shape = (*shape, 1)
+    return len(shape) == len(takes) and all(b in (None, a) for a, b in zip(shape[1:], takes[1:], strict=True))
+
+
+def check_targets(model, y, prefix=""):
+    """Refuse labels that the model's loss would misread."""
+    kind = target_kind(getattr(model, "loss", None))
+    outputs = getattr(model, "output_shape", None)
+    if keras.tree.is_nested(y) or not isinstance(outputs, tuple):
+        for value in keras.tree.flatten(y):
+            check_numbers(f"{prefix}y", array(value))
+        return
+    y, name = array(y), f"{prefix}y"
+    check_numbers(name, y)
+    if kind == "categories":
+        classes = outputs[-1]
+        spatial = (y.shape[0], *outputs[1:-1])  # one label per sample, or per pixel, step ...
+        if y.shape == (y.shape[0], *outputs[1:]) and classes > 1 and len(outputs) == y.ndim:
+            raise ValueError(
+                f"{name} has shape {shown(y.shape)}, as one-hot labels have, but the loss takes class numbers: "
+                "give y.argmax(-1), or compile with loss=keras.losses.CategoricalCrossentropy(from_logits=True)."
+            )
+        if y.ndim not in (len(spatial), len(spatial) + 1) or (y.ndim > len(spatial) and y.shape[-1] != 1):
+            raise ValueError(f"{name} has shape {shown(y.shape)}; expected {shown((None, *spatial[1:]))}.")
+        low, high = y.min(), y.max()
+        if low < 0 or high >= classes or low != np.floor(low) or high != np.floor(high):
+            raise ValueError(
+                f"{name} must hold class numbers from 0 to {classes - 1} ({model.name} has {classes} classes), "
+                f"got values from {low:g} to {high:g}."
+            )
+    elif kind in ("one_hot", "labels"):
+        if y.shape != (y.shape[0], *outputs[1:]):
+            hint = ""
+            if y.ndim < len(outputs) or y.shape[-1] == 1:
+                hint = (
+                    " Class numbers become one-hot with keras.utils.to_categorical(y, num_classes)."
+                    if kind == "one_hot"
+                    else " Several labels at once are given as 0 or 1 for each of the classes."
+                )
+            raise ValueError(
+                f"{name} has shape {shown(y.shape)}; expected {shown((None, *outputs[1:]))}.{hint}"
+            )
+        if y.min() < 0 or y.max() > 1:
+            raise ValueError(f"{name} must lie in [0, 1], got values from {y.min():g} to {y.max():g}.")
+
+
+def target_kind(loss):
+    """What a loss reads as labels: "categories", "one_hot", "labels", or None for anything else."""
+    name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", None))
+    name = type(loss).__name__ if isinstance(loss, keras.losses.Loss) else name
+    return {
+        "SparseCategoricalCrossentropy": "categories",
+        "sparse_categorical_crossentropy": "categories",
+        "PerceptronLoss": "categories",
+        "CategoricalCrossentropy": "one_hot",
+        "CategoricalFocalCrossentropy": "one_hot",
+        "categorical_crossentropy": "one_hot",
+        "categorical_focal_crossentropy": "one_hot",
+        "BinaryCrossentropy": "labels",
+        "BinaryFocalCrossentropy": "labels",
+        "binary_crossentropy": "labels",
+        "binary_focal_crossentropy": "labels",
+    }.get(name)
+
+
+def shown(shape):
+    """A shape for a reader: (batch, 28, 28, 1)."""
+    first = "batch" if shape[0] is None else str(shape[0])
+    return "(" + ", ".join([first, *(str(s) for s in shape[1:])]) + ("," if len(shape) == 1 else "") + ")"
+
+
+class Checked(keras.utils.PyDataset):
+    """A data set whose every batch is checked as it is read."""
+
+    def __init__(self, dataset, model, prefix=""):
+        super().__init__(
+            workers=dataset.workers,
+            use_multiprocessing=False,
+            max_queue_size=dataset.max_queue_size,
+        )
+        self.dataset, self.model, self.prefix = dataset, model, prefix
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        batch = self.dataset[index]
+        if isinstance(batch, tuple):
+            check_batch(self.model, *batch, prefix=self.prefix)
+        return batch
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.dataset.on_epoch_end()

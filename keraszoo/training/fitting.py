@@ -1,0 +1,234 @@
+"""What every model of ours adds to `fit`, `evaluate`, `predict` and `save`, on every backend alike.
+
+- Data that cannot be learned from is refused with one sentence before the first step (`checks`).
+- Shuffling gives a new order each epoch and the same orders for the same seed, the same on the
+  three backends. (After `keras.utils.set_random_seed`, stock Keras on TensorFlow repeats one order.)
+- A model survives an exception raised in the middle (`keraszoo.backend.state`).
+- A saved file holds the state of the seed generators and the model's card (its architecture, task
+  and class names), and names no class of one backend, so that it loads and trains on all of them.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keraszoo.backend import quiet
+from keraszoo.backend.state import surviving
+from keraszoo.data.batches import Batches
+from keraszoo.training import checks
+
+CARD = "card.json"
+
+
+class Fitting:
+    """A mixin to put in front of `keras.Model`.
+
+    Attributes:
+        card: What the model says of itself in its file: a dict with `architecture`, `task`,
+            `class_names`, `preprocessing` (whether a layer at its front takes raw images) and
+            `images` (whether its inputs are images). Empty for a model that `build` did not make.
+    """
+
+    @property
+    def card(self):
+        return self.__dict__.get("_card", {})
+
+    @card.setter
+    def card(self, card):
+        object.__setattr__(self, "_card", card)  # plain data: not for Keras to track
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        **kwargs,
+    ):
+        """`keras.Model.fit`, with its arguments; see this file's first lines for what is added.
+
+        Raises:
+            ValueError: The data do not fit the model: an empty or mismatched array, a wrong shape,
+                a label out of range, one-hot labels against a loss that takes class numbers, NaN.
+        """
+        self._assert_compile_called("fit")
+        if is_array_like(x):
+            checks.check_batch(self, x, y, sample_weight)
+            if validation_split and validation_data is None:
+                (x, y, sample_weight), validation_data = split((x, y, sample_weight), validation_split)
+        validation_data = self.checked(validation_data, "validation ")
+        if is_array_like(x):
+            if shuffle is True and steps_per_epoch is None:
+                seed = int(np.random.randint(2**31))  # repeatable after keras.utils.set_random_seed
+                x = Batches(
+                    x,
+                    y,
+                    sample_weight,
+                    batch_size=batch_size or 32,
+                    shuffle=True,
+                    seed=seed,
+                    initial_epoch=initial_epoch,
+                )
+                y = sample_weight = batch_size = None
+                shuffle = False
+        else:
+            x = self.checked(x)
+            shuffle = shuffle and not isinstance(x, Batches)
+        with surviving(self):
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                **kwargs,
+            )
+
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs):
+        """`keras.Model.evaluate`, on checked data."""
+        if not kwargs.get("_use_cached_eval_dataset"):  # Keras' own call from `fit`, checked there
+            x, y, sample_weight = (
+                self.checked((x, y, sample_weight))
+                if is_array_like(x)
+                else (self.checked(x), y, sample_weight)
+            )
+        with surviving(self):
+            return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
+
+    def predict(self, x, batch_size=None, verbose="auto", **kwargs):
+        """`keras.Model.predict`, on checked data."""
+        if is_array_like(x):
+            checks.check_inputs(self, x)
+        with surviving(self):
+            return super().predict(x, batch_size, verbose, **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """`keras.Model.train_on_batch`, on checked data."""
+        checks.check_batch(self, x, y, sample_weight)
+        with surviving(self):
+            return super().train_on_batch(x, y, sample_weight, **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """`keras.Model.test_on_batch`, on checked data."""
+        checks.check_batch(self, x, y, sample_weight)
+        with surviving(self):
+            return super().test_on_batch(x, y, sample_weight, **kwargs)
+
+    def predict_on_batch(self, x):
+        """`keras.Model.predict_on_batch`, on checked data."""
+        checks.check_inputs(self, x)
+        with surviving(self):
+            return super().predict_on_batch(x)
+
+    def checked(self, data, prefix=""):
+        """`data` as Keras takes it, refused if it does not fit: arrays, `(x, y)`, or a data set."""
+        if isinstance(data, keras.utils.PyDataset) and not isinstance(data, checks.Checked):
+            if data.num_batches == 0:
+                raise ValueError(f"{prefix}data set {type(data).__name__} is empty: it has no batches.")
+            if isinstance(first := data[0], tuple):
+                checks.check_batch(self, *first, prefix=prefix)
+            return (
+                data
+                if data.use_multiprocessing or isinstance(data, Batches)
+                else checks.Checked(data, self, prefix)
+            )
+        if isinstance(data, (tuple, list)) and is_array_like(data):
+            checks.check_batch(self, *data, prefix=prefix)
+        return data
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """`keras.Model.save`; the file appears whole or not at all."""
+        quiet.import_tensorflow()
+        path = Path(filepath)
+        if path.exists() and not overwrite:
+            raise ValueError(f"filepath={str(path)!r} exists already, and overwrite is False.")
+        beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        try:
+            super().save(beside, **kwargs)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def get_compile_config(self):
+        """Keras' configuration of the compiled parts, naming no class of a single backend."""
+        return portable(super().get_compile_config())
+
+    def save_own_variables(self, store):
+        """Keras' own variables, and the state of the seed generators, which Keras leaves out."""
+        super().save_own_variables(store)
+        if seeds := self.seeds():
+            store["seeds"] = np.stack([keras.ops.convert_to_numpy(s) for s in seeds])
+
+    def load_own_variables(self, store):
+        """Read back what `save_own_variables` wrote."""
+        held = {key: store[key] for key in store.keys()}
+        states = held.pop("seeds", ())
+        seeds = self.seeds()
+        if len(states) and len(states) != len(seeds):
+            raise ValueError(f"The file holds {len(states)} seed generators, {self.name} has {len(seeds)}.")
+        for seed, value in zip(seeds, states, strict=False):
+            seed.assign(np.asarray(value))
+        super().load_own_variables(held)
+
+    def seeds(self):
+        """The state variables of all seed generators, in a fixed order."""
+        known = {id(v) for v in self.weights}
+        return [v for v in self.variables if id(v) not in known]
+
+    def save_assets(self, folder):
+        """Write the card into the file."""
+        (Path(folder) / CARD).write_text(json.dumps(self.card), encoding="utf-8")
+
+    def load_assets(self, folder):
+        """Read the card from the file."""
+        self.card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+
+
+def is_array_like(data):
+    """Whether `data` is an array or tensor, or a structure of those."""
+    leaves = [v for v in keras.tree.flatten(data) if v is not None]
+    return bool(leaves) and all(hasattr(v, "shape") and hasattr(v, "dtype") for v in leaves)
+
+
+def split(data, share):
+    """The first `1 - share` of the samples of nested arrays, and the rest, as Keras' `validation_split`."""
+    if not 0 < share < 1:
+        raise ValueError(f"validation_split must lie between 0 and 1, got {share}.")
+    count = len(next(v for v in keras.tree.flatten(data) if v is not None))
+    edge = int(np.floor(count * (1 - share)))
+    if edge in (0, count):
+        raise ValueError(f"validation_split={share} of {count} samples leaves one part empty.")
+
+    def part(where):
+        return keras.tree.map_structure(lambda v: None if v is None else v[where], data)
+
+    return part(slice(edge)), part(slice(edge, None))
+
+
+def portable(config):
+    """`config` with torch's own optimizer classes called by the names that every backend knows."""
+    if isinstance(config, dict):
+        config = {key: portable(value) for key, value in config.items()}
+        if str(config.get("module", "")).startswith("keras.src.backend.torch.optimizers"):
+            config |= {"module": "keras.optimizers", "registered_name": None}
+        return config
+    return [portable(value) for value in config] if isinstance(config, list) else config

@@ -1,0 +1,75 @@
+"""Keras' optimizers under names that every backend can load, with one fused update on torch.
+
+Keras stores the optimizer of a model trained on torch under the name of a class that the other
+backends do not have. These are called the same everywhere, so that a saved file trains on anywhere.
+Their arguments, variables and numbers are Keras' own.
+"""
+
+import keras
+
+from keraszoo.backend import kernels
+
+
+class Fused:
+    """Updates all variables in one call of `fused_update` where operations run as they come (torch)."""
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """The one place that leans on a private method of Keras (3.15): what `apply` calls, once a step.
+
+        By now the gradients are unscaled, accumulated and clipped, and the weights have decayed;
+        moving averages follow. Keras' own method loops over the public `update_step`.
+        """
+        if kernels.EAGER:
+            self.fused_update(grads, trainable_variables, learning_rate)
+        else:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+
+    def slots(self, store, variables):
+        """The variables in `store`, one of which `build` made for each trainable variable."""
+        return [store[self._get_variable_index(variable)] for variable in variables]
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class Adam(Fused, keras.optimizers.Adam):
+    """`keras.optimizers.Adam`.
+
+    Kingma, Ba 2014, https://arxiv.org/abs/1412.6980, in the form at the end of its section 2:
+    epsilon stands outside the bias correction.
+    """
+
+    def fused_update(self, gradients, variables, learning_rate):
+        kernels.adam(
+            gradients,
+            variables,
+            self.slots(self._momentums, variables),
+            self.slots(self._velocities, variables),
+            self.slots(self._velocity_hats, variables) if self.amsgrad else None,
+            learning_rate=learning_rate,
+            step=self.iterations + 1,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class AdamW(Adam, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW`: Adam, and weights that decay by `learning_rate * weight_decay` a step.
+
+    Loshchilov, Hutter 2017, https://arxiv.org/abs/1711.05101.
+    """
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class SGD(Fused, keras.optimizers.SGD):
+    """`keras.optimizers.SGD`: gradient descent, with momentum (Nesterov's, if asked for)."""
+
+    def fused_update(self, gradients, variables, learning_rate):
+        kernels.sgd(
+            gradients,
+            variables,
+            self.slots(self.momentums, variables) if self.momentum else None,
+            learning_rate=learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+        )

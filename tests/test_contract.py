@@ -1,0 +1,160 @@
+"""What every architecture promises. A new model is tested here the moment it is registered."""
+
+import inspect
+import math
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keraszoo
+from keraszoo import registry
+from keraszoo.tasks import TASKS
+from tests.shelf import every_name, every_structure, structures
+
+
+def tiny(name, **more):
+    """The smallest model called `name`, and a batch of four for it."""
+    entry = registry.entry(name)
+    config = {**entry.tiny, **more}
+    return keraszoo.build(name, seed=7, **config), *TASKS[entry.task].example(4, **entry.tiny)
+
+
+def values(model):
+    return {w.path: ops.convert_to_numpy(w) for w in model.trainable_variables}
+
+
+def predict(model, x):
+    return keras.tree.flatten(model.predict(x, verbose=0))
+
+
+@every_name
+def test_default_size_is_the_reference(name):
+    entry = registry.entry(name)
+    with keras.StatelessScope(initialize_variables=False):
+        model = entry.load()(**entry.size)
+    count = sum(math.prod(v.shape) for v in model.trainable_variables)
+    assert count > 0
+    if entry.parameters is not None:
+        assert count == entry.parameters
+
+
+@every_name
+def test_card_is_complete(name):
+    entry = registry.entry(name)
+    assert entry.task in TASKS
+    assert entry.paper.startswith("https://")
+    assert {"input_shape", "num_classes"} <= set(entry.tiny)
+    parameters = inspect.signature(entry.load()).parameters
+    assert set(entry.tiny) | set(entry.size) <= set(parameters)
+    doc = inspect.getdoc(entry.load())
+    for word in parameters:
+        assert word in doc, f"{name}: {word} is not in the docstring"
+
+
+@every_structure
+def test_a_gradient_reaches_every_weight(name):
+    model, x, y = tiny(name)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=model.loss)  # no momentum: only gradients move
+    before = values(model)
+    model.fit(x, y, epochs=2, verbose=0)
+    asleep = [path for path, value in values(model).items() if np.array_equal(value, before[path])]
+    assert not asleep, f"no gradient reaches {asleep}"
+
+
+@every_structure
+def test_memorises_one_batch(name):
+    model, x, y = tiny(name)
+    assert TASKS[registry.entry(name).task].memorises(model, x, y)
+
+
+def state(model, x, y):
+    """All that a file must keep: predictions, slots, seeds and card; and the loss of the step that follows."""
+    found = {"predictions": predict(model, x)[0]}
+    for i, slot in enumerate(model.optimizer.variables):
+        found[f"slot{i}"] = ops.convert_to_numpy(slot)
+    for i, seed in enumerate(model.seeds()):
+        found[f"seed{i}"] = ops.convert_to_numpy(seed)
+    found["card"] = np.array(repr(sorted(model.card.items())))
+    found["next"] = np.array(model.train_on_batch(x, y)[0])
+    return found
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        if value.dtype.kind in "fc":
+            np.testing.assert_allclose(found[key], value, rtol=1e-6, atol=1e-6, err_msg=key)
+        else:
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+@every_structure
+def test_same_seed_same_model(name):
+    first, second = tiny(name)[0], tiny(name)[0]
+    for a, b in zip(values(first).values(), values(second).values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = keraszoo.build(name, seed=8, **registry.entry(name).tiny)
+    assert any(
+        not np.array_equal(a, b) for a, b in zip(values(first).values(), values(other).values(), strict=True)
+    )
+
+
+@every_structure
+def test_a_batch_of_one_is_a_row_of_many(name):
+    model, x, _ = tiny(name)
+    for many, one in zip(predict(model, x), predict(model, x[1:2]), strict=True):
+        np.testing.assert_allclose(one[0], many[1], rtol=1e-4, atol=1e-5)
+
+
+@every_structure
+def test_runs_in_half_precision_and_answers_in_full(name):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model, x, y = tiny(name)
+        model.fit(x, y, verbose=0)
+        assert all(np.isfinite(v).all() and v.dtype == "float32" for v in predict(model, x))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@every_structure
+def test_says_what_is_wrong_with_the_input(name):
+    model, x, y = tiny(name)
+    with pytest.raises(ValueError, match=f"{model.name} takes"):
+        model.fit(x[:, :-1], y, verbose=0)
+    with pytest.raises(ValueError, match="NaN"):
+        model.predict(np.where(x == x.max(), np.nan, x), verbose=0)
+    with pytest.raises(ValueError, match="as many samples"):
+        model.fit(x, y[:-1], verbose=0)
+    with pytest.raises(TypeError, match="no argument 'num_clases'.*'num_classes'"):
+        keraszoo.build(name, num_clases=3)
+    assert np.isfinite(predict(model, x)[0]).all()  # and is none the worse for it
+
+
+@pytest.fixture(scope="session")
+def shelf_on_disk(tmp_path_factory):
+    """A folder with every structure, tiny, fitted and saved, and what it then says and holds."""
+    folder = tmp_path_factory.mktemp("shelf")
+    for name in structures():
+        model, x, y = tiny(name)
+        model.fit(x, y, verbose=0)
+        (folder / name).mkdir()
+        model.save(folder / name / "model.keras")
+        np.savez(folder / name / "data.npz", x=x, y=y)
+        np.savez(folder / name / "expected.npz", **state(model, x, y))
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["this one", "jax", "tensorflow", "torch"])
+def test_survives_a_trip_to_another_process(backend, shelf_on_disk):
+    """On this backend everything a file keeps is the same; on each, with no other installed, it predicts and trains."""
+    alone = [] if backend == "this one" else [backend]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reload", str(shelf_on_disk), *alone], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(structures())} models reloaded" in done.stdout
