@@ -30,7 +30,9 @@ def steps(batches, epochs, initial_epoch=0, **options):
     model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros", use_bias=False)])
     model.compile(keras.optimizers.SGD(StepNumber()), loss=lambda y, p: ops.sum(p))
     totals = [np.zeros(batches.count)]
-    look = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: totals.append(-model.get_weights()[0][:, 0]))
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: totals.append(-model.get_weights()[0][:, 0])
+    )
     model.fit(batches, epochs=epochs, initial_epoch=initial_epoch, callbacks=[look], verbose=0, **options)
     return np.diff(totals, axis=0).round().astype(int).tolist()
 
@@ -121,7 +123,10 @@ def test_fit_evaluate_and_predict_agree_with_arrays():
         model.predict(Batches(x, batch_size=4), verbose=0), model.predict(x, verbose=0), rtol=1e-5
     )
     start, ends = model.get_weights(), []
-    for data in [dict(x=Batches(x, y, weight, batch_size=4)), dict(x=x, y=y, sample_weight=weight, batch_size=4)]:
+    for data in [
+        dict(x=Batches(x, y, weight, batch_size=4)),
+        dict(x=x, y=y, sample_weight=weight, batch_size=4),
+    ]:
         model.set_weights(start)
         model.fit(**data, shuffle=False, verbose=0)
         ends.append(model.get_weights()[0])

@@ -10,8 +10,11 @@ import math
 import keras
 from keras import ops
 
-if keras.backend.backend() == "torch":
+EAGER = keras.backend.backend() == "torch"  # each operation runs as it comes, and no compiler fuses it
+
+if EAGER:
     import torch
+    from torch.optim.adam import adam as torch_adam
 
 
 def batch_normalization(x, gamma, beta, epsilon, axis=-1, mean=None, variance=None):
@@ -31,8 +34,9 @@ def batch_normalization(x, gamma, beta, epsilon, axis=-1, mean=None, variance=No
         (biased) variance that it was normalised with, each (channels,), float32.
     """
     dtype = keras.backend.result_type(x.dtype, "float32")
-    gamma, beta, mean, variance = (v if v is None else ops.cast(v, dtype) for v in (gamma, beta, mean, variance))
-    if keras.backend.backend() == "torch":
+    gamma, beta = (None if v is None else ops.cast(v, dtype) for v in (gamma, beta))
+    mean, variance = (None if v is None else ops.cast(v, dtype) for v in (mean, variance))
+    if EAGER:
         if x.dtype.itemsize >= 4:  # the kernel widens half precision by itself
             x = ops.cast(x, dtype)
         return _torch_batch_normalization(x, gamma, beta, epsilon, axis, mean, variance)
@@ -56,3 +60,81 @@ def _torch_batch_normalization(x, gamma, beta, epsilon, axis, mean, variance):
         count = math.prod(shape) // channels
         variance = variance * ((count - 1) / count) if count > 1 else torch.zeros_like(variance)
     return (y.reshape(shape) if last else y.movedim(1, axis)), mean, variance
+
+
+def adam(gradients, variables, first, second, largest, *, learning_rate, step, beta_1, beta_2, epsilon):
+    """Adam's update of all variables, in place, in one pass. On torch only: elsewhere a graph is fused anyway.
+
+    Kingma, Ba 2014, https://arxiv.org/abs/1412.6980, end of section 2.
+
+    Args:
+        gradients: Tensors, one for each variable, of its shape.
+        variables: Keras variables to be updated, floating.
+        first, second: Keras variables: the moving averages of the gradients and of their squares.
+        largest: Keras variables: the largest `second` so far (amsgrad), or None.
+        learning_rate: Number, scalar tensor or variable.
+        step: The number of this update, from 1: integer scalar tensor.
+        beta_1, beta_2: Decay rates of the moving averages, in [0, 1).
+        epsilon: Added to the root of `second`, outside the bias correction.
+    """
+    rate = ops.convert_to_tensor(learning_rate)
+    step = ops.cast(step, rate.dtype)
+    rate = rate * ops.sqrt(1 - ops.power(beta_2, step)) / (1 - ops.power(beta_1, step))
+    values, gradients = _tensors(variables), _like(gradients, variables)
+    flat = [value.contiguous() for value in values]
+    # torch adds epsilon inside the bias correction. After infinitely many steps there is none left,
+    # which leaves Keras' form: all of the correction is in `rate`, which stays a tensor on the device.
+    last = torch.full((), math.inf, device=rate.device)
+    with torch.no_grad():
+        torch_adam(
+            flat,
+            gradients,
+            _tensors(first),
+            _tensors(second),
+            _tensors(largest or []),
+            [last] * len(flat),
+            fused=True,
+            amsgrad=largest is not None,
+            lr=rate,
+            beta1=beta_1,
+            beta2=beta_2,
+            eps=epsilon,
+            weight_decay=0.0,
+            maximize=False,
+        )
+        for value, new in zip(values, flat, strict=True):
+            if new is not value:
+                value.copy_(new)
+
+
+def sgd(gradients, variables, velocities, *, learning_rate, momentum, nesterov):
+    """Gradient descent of all variables, in place, a pass for each term. On torch only, as `adam`.
+
+    Args:
+        gradients: Tensors, one for each variable, of its shape.
+        variables: Keras variables to be updated, floating.
+        velocities: Keras variables, or None without momentum.
+        learning_rate: Number, scalar tensor or variable.
+        momentum: Part of the velocity that is kept, in [0, 1].
+        nesterov: Look one step of the velocity ahead.
+    """
+    values, gradients, rate = _tensors(variables), _like(gradients, variables), -float(learning_rate)
+    with torch.no_grad():
+        if velocities is None:
+            torch._foreach_add_(values, gradients, alpha=rate)
+            return
+        velocities = _tensors(velocities)
+        torch._foreach_mul_(velocities, momentum)
+        torch._foreach_add_(velocities, gradients, alpha=rate)
+        torch._foreach_add_(values, velocities, alpha=momentum if nesterov else 1)
+        if nesterov:
+            torch._foreach_add_(values, gradients, alpha=rate)
+
+
+def _tensors(variables):
+    return [variable.value for variable in variables]
+
+
+def _like(gradients, variables):
+    """The gradients in the dtype of their variables and row by row in memory: a fused kernel looks at neither."""
+    return [ops.cast(g, v.dtype).contiguous() for g, v in zip(gradients, variables, strict=True)]
