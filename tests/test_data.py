@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keraszoo.data.batches import Batches
+from keraszoo.training.batches import Batches
 
 # Batches
 

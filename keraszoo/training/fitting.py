@@ -17,7 +17,7 @@ import numpy as np
 
 from keraszoo.backend import quiet
 from keraszoo.backend.state import surviving
-from keraszoo.data.batches import Batches
+from keraszoo.training.batches import Batches
 from keraszoo.training import checks
 
 CARD = "card.json"
