@@ -43,7 +43,9 @@ def learn(layer, x, **call):
     values = {w.path.split("/")[-1]: ops.convert_to_numpy(w) for w in layer.weights}
     harness = Harness(layer, x, **call)
     nothing = np.zeros((1, 1), "float32")
-    harness.compile(optimizer=keras.optimizers.SGD(1.0), loss=lambda _, y: ops.sum(y), jit_compile=False)
+    eagerly = keras.backend.backend() == "tensorflow"
+    # In a TensorFlow graph an update may overtake a gradient that reads the same weight, in Keras' layer too.
+    harness.compile(optimizer=keras.optimizers.SGD(1.0), loss=lambda _, y: ops.sum(y), run_eagerly=eagerly)
     harness.train_on_batch(nothing, nothing)
     seen = {"x": x - ops.convert_to_numpy(harness.held.value)}
     for weight in layer.weights:  # trainable ones have moved by their gradient, statistics by the batch
@@ -134,18 +136,16 @@ def test_half_precision_does_not_overflow():
     assert abs(ops.convert_to_numpy(y).astype("float32").std() - 1) < 0.01
 
 
-def grown(optimizer, steps=20, shapes=((3, 4), (4,), (2, 3, 2)), dtype="float32", turned=False):
+def grown(optimizer, steps=20):
     """Weights and optimizer state after `steps` updates along the same random gradients."""
     rng = np.random.default_rng(0)
-    weights = [keras.Variable(rng.normal(size=s), dtype=dtype, name=f"w{i}") for i, s in enumerate(shapes)]
-    if turned:  # as an orthogonal initializer leaves it on torch: columns first in memory
-        weights.append(
-            keras.Variable(ops.transpose(ops.convert_to_tensor(rng.normal(size=(5, 4)).astype(dtype))))
-        )
+    values = [rng.normal(size=shape).astype("float32") for shape in ((3, 4), (4,), (2, 3, 2))]
+    values.append(ops.transpose(values[0]))  # as an orthogonal initializer leaves it: by columns in memory
+    weights = [keras.Variable(value) for value in values]
     optimizer.build(weights)
     for _ in range(steps):
-        gradients = [ops.convert_to_tensor(rng.normal(size=w.shape[::-1]).astype(dtype)) for w in weights]
-        optimizer.apply([ops.transpose(g) for g in gradients], weights)  # columns first, too
+        gradients = [ops.cast(rng.normal(size=w.shape[::-1]), "float32") for w in weights]
+        optimizer.apply([ops.transpose(g) for g in gradients], weights)  # by columns, too
     return [ops.convert_to_numpy(v) for v in (*weights, *optimizer.variables)]
 
 
@@ -175,22 +175,27 @@ OPTIMIZERS = [
 
 
 @pytest.mark.parametrize("name, config", OPTIMIZERS, ids=str)
-@pytest.mark.parametrize("turned", [False, True])
-def test_optimizer_equals_keras(name, config, turned):
+def test_optimizer_equals_keras(name, config):
     config = {key: value() if callable(value) else value for key, value in config.items()}
-    ours = grown(getattr(optimizers, name)(**config), turned=turned)
-    theirs = grown(getattr(keras.optimizers, name)(**config), turned=turned)
+    steps = 6 if "gradient_accumulation_steps" in config else 20  # slow outside a graph
+    ours = grown(getattr(optimizers, name)(**config), steps)
+    theirs = grown(getattr(keras.optimizers, name)(**config), steps)
     assert len(ours) == len(theirs)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD"])
-def test_optimizer_equals_keras_in_half_precision(name):
-    ours = grown(getattr(optimizers, name)(0.01), steps=5, dtype="bfloat16")
-    theirs = grown(getattr(keras.optimizers, name)(0.01), steps=5, dtype="bfloat16")
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a.astype("float32"), b.astype("float32"), atol=0.05)
+def test_gradients_of_half_precision_are_widened(name):
+    gradient = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    moved = []
+    for dtype in ("float32", "bfloat16"):
+        weight = keras.Variable(np.ones((3, 4), "float32"))
+        rounded = ops.cast(ops.cast(gradient, "bfloat16"), dtype)
+        getattr(optimizers, name)(0.1).apply([rounded], [weight])
+        moved.append(ops.convert_to_numpy(weight))
+    np.testing.assert_array_equal(*moved)
+    assert np.abs(moved[0] - 1).min() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD"])
@@ -215,7 +220,7 @@ def test_keras_calls_our_update_once_a_step(name, slots, monkeypatch):
     monkeypatch.setattr(optimizer, "_backend_update_step", lambda *args: (calls.append(1), update(*args)))
     values = grown(optimizer, steps=3)
     assert len(calls) == 3 and int(optimizer.iterations) == 3
-    assert len(values) == 3 + 3 * slots + 2  # weights, slots, iteration counter and learning rate
+    assert len(values) == 4 + 4 * slots + 2  # weights, slots, iteration counter and learning rate
 
 
 def test_loss_scaling_skips_an_overflow_and_then_updates():

@@ -63,7 +63,7 @@ def _torch_batch_normalization(x, gamma, beta, epsilon, axis, mean, variance):
 
 
 def adam(gradients, variables, first, second, largest, *, learning_rate, step, beta_1, beta_2, epsilon):
-    """Adam's update of all variables, in place, in one pass. On torch only: elsewhere a graph is fused anyway.
+    """Adam's update of all variables, in place, in one pass. On torch only: other backends fuse by themselves.
 
     Kingma, Ba 2014, https://arxiv.org/abs/1412.6980, end of section 2.
 
@@ -136,5 +136,5 @@ def _tensors(variables):
 
 
 def _like(gradients, variables):
-    """The gradients in the dtype of their variables and row by row in memory: a fused kernel looks at neither."""
+    """The gradients in the dtype of their variables and by rows in memory: a fused kernel checks neither."""
     return [ops.cast(g, v.dtype).contiguous() for g, v in zip(gradients, variables, strict=True)]
