@@ -1,14 +1,14 @@
-    LocalResponseNormalization as LocalResponseNormalization,
-)
-from keraszoo.layers.augmentation import color_covariance as color_covariance
 from keraszoo.layers.augmentation import PaddedRandomCrop as PaddedRandomCrop
 from keraszoo.layers.augmentation import PCAColorShift as PCAColorShift
 from keraszoo.layers.augmentation import RandomAffine as RandomAffine
 from keraszoo.layers.augmentation import TenCrop as TenCrop
+from keraszoo.layers.augmentation import color_covariance as color_covariance
 from keraszoo.layers.contrast import GlobalContrastNormalization as GlobalContrastNormalization
 from keraszoo.layers.contrast import LocalContrastNormalization as LocalContrastNormalization
 from keraszoo.layers.dropout import Dropout as Dropout
 from keraszoo.layers.local_response_normalization import (
+    LocalResponseNormalization as LocalResponseNormalization,
+)
 from keraszoo.layers.losses import PerceptronLoss as PerceptronLoss
 from keraszoo.layers.normalization import BatchNormalization as BatchNormalization
 from keraszoo.layers.preprocessing import preprocessing as preprocessing
