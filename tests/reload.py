@@ -12,22 +12,26 @@ import sys
 from pathlib import Path
 
 
-class Hidden(importlib.abc.MetaPathFinder):
-    """Makes packages impossible to import, as if they were not installed."""
+class Hiding(importlib.abc.MetaPathFinder):
+    """A finder that cannot find some packages, as if they were not installed."""
 
-    def __init__(self, names):
-        self.names = names
+    def __init__(self, finder, names):
+        self.finder, self.names = finder, names
 
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in self.names:
-            raise ModuleNotFoundError(f"No module named {name!r} (hidden)", name=name)
+        return None if name.split(".")[0] in self.names else self.finder.find_spec(name, path, target)
+
+
+def hide(*names):
+    """Make packages impossible to import in this process."""
+    sys.meta_path[:] = [Hiding(finder, names) for finder in sys.meta_path]
 
 
 if __name__ == "__main__":
     folder, alone = Path(sys.argv[1]), sys.argv[2:]
     if alone:
         os.environ["KERAS_BACKEND"] = alone[0]
-        sys.meta_path.insert(0, Hidden({"tensorflow", "torch", "jax"} - set(alone)))
+        hide(*{"tensorflow", "torch", "jax"} - set(alone))
 
     import numpy as np
 

@@ -97,9 +97,9 @@ def lenet5_1998(input_shape=(32, 32, 1), num_classes=10, units=(120, 84), name="
     x = layers.Conv2D(
         6, 5, activation=scaled_tanh, kernel_initializer=uniform(25 * input_shape[2]), name="c1"
     )(x)
-    x = TrainableSubsampling(activation=scaled_tanh, name="s2")(x)
-    x = TableConv2D(TABLE, 5, activation=scaled_tanh, name="c3")(x)
-    x = TrainableSubsampling(activation=scaled_tanh, name="s4")(x)
+    x = TrainableSubsampling(name="s2")(x)
+    x = TableConv2D(TABLE, 5, name="c3")(x)
+    x = TrainableSubsampling(name="s4")(x)
     x = layers.Flatten(name="flat")(x)
     x = layers.Dense(units[0], scaled_tanh, kernel_initializer=uniform(x.shape[-1]), name="c5")(x)
     x = layers.Dense(units[1], scaled_tanh, kernel_initializer=uniform(units[0]), name="f6")(x)
@@ -122,17 +122,10 @@ def uniform(inputs):
 class TrainableSubsampling(layers.Layer):
     """Sum of each 2x2 square, times a coefficient, plus a bias, both learned for each map; squashed.
 
-    Args:
-        activation: Squashing function.
-
     Shapes:
         x:       (batch, height, width, maps), floating.
         returns: (batch, height // 2, width // 2, maps), floating.
     """
-
-    def __init__(self, activation=None, **kwargs):
-        super().__init__(**kwargs)
-        self.activation = keras.activations.get(activation)
 
     def build(self, shape):
         self.coefficient = self.add_weight((shape[-1],), uniform(4), name="coefficient")
@@ -140,7 +133,7 @@ class TrainableSubsampling(layers.Layer):
 
     def call(self, x):
         total = 4 * ops.average_pool(x, 2, 2, padding="valid")
-        return self.activation(total * self.coefficient + self.bias)
+        return scaled_tanh(total * self.coefficient + self.bias)
 
     def compute_output_shape(self, shape):
         batch, height, width, maps = shape
@@ -149,23 +142,21 @@ class TrainableSubsampling(layers.Layer):
 
 @keras.saving.register_keras_serializable("keraszoo")
 class TableConv2D(layers.Layer):
-    """A convolution in which each map sees only some of the maps before it.
+    """A convolution in which each map sees only some of the maps before it; squashed.
 
     Args:
         table: For each map made, the indices of the maps it sees.
         kernel_size: Side of the square kernels, in pixels.
-        activation: Of the maps.
 
     Shapes:
         x:       (batch, height, width, maps), floating.
         returns: (batch, height - kernel_size + 1, width - kernel_size + 1, len(table)), floating.
     """
 
-    def __init__(self, table, kernel_size, activation=None, **kwargs):
+    def __init__(self, table, kernel_size, **kwargs):
         super().__init__(**kwargs)
         self.table = tuple(map(tuple, table))
         self.kernel_size = kernel_size
-        self.activation = keras.activations.get(activation)
 
     def build(self, shape):
         seen = max(map(max, self.table)) + 1
@@ -183,7 +174,7 @@ class TableConv2D(layers.Layer):
     def call(self, x):
         kernels = ops.concatenate([self.kernel, ops.zeros_like(self.kernel[:1])])
         dense = ops.transpose(ops.take(kernels, self.place, axis=0), (2, 3, 0, 1))
-        return self.activation(ops.conv(x, dense, padding="valid") + self.bias)
+        return scaled_tanh(ops.conv(x, dense, padding="valid") + self.bias)
 
     def compute_output_shape(self, shape):
         batch, height, width, _ = shape
