@@ -1,0 +1,147 @@
+"""Pictures of how a classifier does: its curves, its confusions, its answers. Each is a PNG file, written whole."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from keraszoo.callbacks.files import whole
+
+RIGHT, WRONG, MUTED = "tab:green", "tab:red", "0.45"
+
+
+def curves(path, rows):
+    """The loss and every metric by epoch, each in a panel of its own, in training and in validation.
+
+    Args:
+        path: The PNG file.
+        rows: A dict for each epoch, with `epoch` and numbers; `val_loss` belongs to `loss`, and so on.
+    """
+    names = dict.fromkeys(key.removeprefix("val_") for row in rows for key in row if key != "epoch")
+    figure, panels = sheet(len(names), width=4.4, height=3.2, columns=3)
+    for panel, name in zip(panels, names, strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            points = [(row["epoch"], row[key]) for row in rows if key in row]
+            if points:
+                panel.plot(*zip(*points, strict=True), marker="." if len(points) < 30 else "", label=label)
+        panel.set_title(name.replace("_", " "))
+        panel.set_xlabel("epoch")
+        panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        panel.grid(alpha=0.3)
+        panel.legend()
+    save(figure, path)
+
+
+def confusion_matrix(path, y_true, y_pred, class_names):
+    """How many samples of each class (rows) were taken for each class (columns).
+
+    The shade is the share of the row. Above 25 classes the counts are left out, above 200 the names.
+
+    Args:
+        path: The PNG file.
+        y_true, y_pred: (samples,), integers: class numbers.
+        class_names: A name for each class.
+    """
+    count = len(class_names)
+    table = np.zeros((count, count), int)
+    np.add.at(table, (np.asarray(y_true), np.asarray(y_pred)), 1)
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    cell, size = (0.45, 9) if count <= 25 else (0.14, 7)  # inches, points
+    side = 2.5 + cell * min(count, 200)
+    figure, (panel,) = sheet(1, width=side + 0.8, height=side, columns=1)
+    shades = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(shades, ax=panel, shrink=0.8, label="share of the true class")
+    if count <= 200:
+        names = [short(name, 24) for name in class_names]
+        panel.set_xticks(range(count), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+        panel.set_yticks(range(count), names, fontsize=size)
+    panel.set_xlabel("predicted")
+    panel.set_ylabel("true")
+    panel.set_title(f"accuracy {table.trace() / max(table.sum(), 1):.4f}, {table.sum():,} samples")
+    if count <= 25:
+        for (row, column), number in np.ndenumerate(table):
+            if number:
+                colour = "white" if share[row, column] > 0.5 else "black"
+                panel.text(column, row, str(number), ha="center", va="center", fontsize=8, color=colour)
+    save(figure, path)
+
+
+def predictions(path, images, labels, probabilities, class_names, count=25, worst_first=False):
+    """A sheet of images with what a classifier says of each; where it errs, in red, and the truth below.
+
+    Args:
+        path: The PNG file.
+        images: (samples, height, width, channels) or (samples, height, width): bytes from 0 to 255,
+            or floats, of which the darkest becomes black and the brightest white.
+        labels: (samples,), integers: true class numbers; None where they are not known.
+        probabilities: (samples, classes), floats in [0, 1].
+        class_names: A name for each class.
+        count: Images shown, at most.
+        worst_first: Show the samples in the order of `ranking`, not in their own.
+    """
+    images, probabilities = np.asarray(images), np.asarray(probabilities)
+    if len({len(part) for part in (images, probabilities, labels) if part is not None}) != 1:
+        raise ValueError("images, labels and probabilities must hold the same number of samples.")
+    said, sure = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
+    wrong = np.zeros(len(said), bool) if labels is None else said != np.asarray(labels)
+    order = ranking(labels, probabilities) if worst_first else np.arange(len(said))
+    order = order[:count]
+    figure, panels = sheet(len(order), width=1.7, height=2.0, columns=5)
+    low, high = (0, 255) if images.dtype == np.uint8 else (float(images.min()), float(images.max()))
+    for panel, i in zip(panels, order, strict=True):
+        picture = images[i].astype("float32")
+        if picture.ndim == 2 or picture.shape[-1] == 1:
+            panel.imshow(picture.reshape(picture.shape[:2]), cmap="gray", vmin=low, vmax=high)
+        else:
+            panel.imshow((picture[..., :3] - low) / max(high - low, 1e-7))
+        panel.set_xticks([])
+        panel.set_yticks([])
+        colour = MUTED if labels is None else WRONG if wrong[i] else RIGHT
+        for edge in panel.spines.values():
+            edge.set(color=colour, linewidth=2)
+        panel.set_title(f"{short(class_names[said[i]], 15)} {sure[i]:.0%}", fontsize=8, color=colour)
+        if wrong[i]:
+            panel.set_xlabel(f"is {short(class_names[labels[i]], 18)}", fontsize=8)
+    save(figure, path)
+
+
+def ranking(labels, probabilities):
+    """The samples in the order in which to look at them, as (samples,) integers.
+
+    First the errors, those made with most confidence first; then the right answers, those given
+    with least confidence first.
+
+    Args:
+        labels: (samples,), integers: true class numbers; None where they are not known.
+        probabilities: (samples, classes), floats in [0, 1].
+    """
+    probabilities = np.asarray(probabilities)
+    sure = probabilities.max(axis=-1)
+    wrong = (
+        np.zeros(len(sure), bool) if labels is None else probabilities.argmax(axis=-1) != np.asarray(labels)
+    )
+    return np.argsort(np.where(wrong, -1 - sure, sure), kind="stable")
+
+
+def short(name, most):
+    """A name in so many characters, at most."""
+    name = str(name)
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def sheet(count, width, height, columns):
+    """A figure, and `count` panels of a size in inches, so many to a row."""
+    columns = max(1, min(columns, count))
+    rows = max(1, -(-count // columns))
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.08)
+    FigureCanvasAgg(figure)  # draws in memory: no window, no state shared with other figures
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels[count:]:
+        panel.remove()
+    return figure, panels[:count]
+
+
+def save(figure, path):
+    """Write a figure as a PNG file, whole or not at all."""
+    with whole(path) as beside:
+        figure.savefig(beside, format="png", dpi=100)
