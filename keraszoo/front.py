@@ -6,6 +6,7 @@ import math
 import shutil
 import tempfile
 import textwrap
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,7 +280,10 @@ def load(path):
             file = Path(folder) / path.name
             rewrite(path, file, json.dumps(portable(config)))
         try:
-            return keras.saving.load_model(file)
+            with warnings.catch_warnings():
+                # A model that was never fitted was saved without its optimizer's slots: nothing is missing.
+                warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+                return keras.saving.load_model(file)
         except (TypeError, ValueError, KeyError, OSError) as error:
             raise ValueError(f"path={str(path)!r} holds no model that can be loaded here: {error}") from error
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from keraszoo.backend import quiet
 from keraszoo.backend.state import surviving
-from keraszoo.training.batches import Batches
 from keraszoo.training import checks
+from keraszoo.training.batches import Batches
 
 CARD = "card.json"
 
@@ -39,6 +39,23 @@ class Fitting:
     @card.setter
     def card(self, card):
         object.__setattr__(self, "_card", card)  # plain data: not for Keras to track
+
+    def compile(
+        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs
+    ):
+        """`keras.Model.compile`, except that metrics which are not asked for again are gone.
+
+        Keras keeps those of the last time, and they break on the labels of another loss.
+        """
+        if metrics is None and weighted_metrics is None:
+            metrics = []
+        super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compile as `get_compile_config` says; called when a file is loaded."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
