@@ -14,6 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+from keraszoo.backend import quiet
+
 __version__ = "0.1.0"
 __all__ = ["build", "data", "describe", "list_models", "load"]
 
@@ -79,3 +81,4 @@ def installed(package):
 
 
 choose_backend()
+quiet.install()

@@ -11,8 +11,6 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from keraszoo.backend import quiet  # isort: skip  (before Keras is imported)
-
 import keras
 
 from keraszoo import registry
@@ -273,7 +271,6 @@ def load(path):
         raise ValueError(f"path={str(path)!r} is not a .keras file, or it is damaged: {error}.") from error
     for entry in registry.shelf().values():
         entry.load()  # a model's own classes are registered where they are defined
-    quiet.import_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         file = path
         if portable(config) != config:  # saved by stock Keras on torch

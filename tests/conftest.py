@@ -9,7 +9,6 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import keraszoo  # noqa: E402  (chooses the backend before Keras is imported)
-from keraszoo.backend import quiet  # noqa: E402, F401
 
 
 def pytest_report_header():

@@ -1,9 +1,12 @@
 """Import TensorFlow without the lines that it logs about its own start.
 
-Keras imports TensorFlow under every backend when it saves or loads a file, if it is installed, and
-TensorFlow then writes to standard error from C++, past its own `TF_CPP_MIN_LOG_LEVEL`.
+Keras imports TensorFlow, if it is installed, when it saves or loads a file, whatever the backend,
+and TensorFlow then writes to standard error from C++, past its own `TF_CPP_MIN_LOG_LEVEL`. A finder
+in `sys.meta_path` waits for that import; nothing is imported earlier than it would be.
 """
 
+import contextlib
+import importlib.abc
 import importlib.util
 import os
 import sys
@@ -19,33 +22,48 @@ STARTUP = (  # what a start says that is no one's concern
 )
 
 
-def import_tensorflow():
-    """Import TensorFlow, if it is installed; pass on whatever it writes but the lines of its start."""
-    if "tensorflow" in sys.modules or not installed():
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+class QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow where it is, and imports it under `quiet`."""
+
+    looking = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow" or self.looking:
+            return None
+        self.looking = True  # the finders after this one do the work
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.looking = False
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                with quiet():
+                    execute(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+@contextlib.contextmanager
+def quiet():
+    """Pass on whatever is written to standard error meanwhile, except the lines of a start."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong is also raised
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         os.dup2(said.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            yield
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
             said.seek(0)
-            for line in said:
-                if not any(known in line for known in STARTUP):
-                    sys.stderr.write(line)
+            sys.stderr.writelines(line for line in said if not any(known in line for known in STARTUP))
 
 
-def installed():
-    """Whether TensorFlow could be imported."""
-    try:
-        return importlib.util.find_spec("tensorflow") is not None
-    except ImportError:
-        return False
-
-
-if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and "keras" not in sys.modules:
-    import_tensorflow()  # `import keras` is about to
+def install():
+    """Wait for the import of TensorFlow, unless it has happened."""
+    if "tensorflow" not in sys.modules and not any(isinstance(f, QuietTensorFlow) for f in sys.meta_path):
+        sys.meta_path.insert(0, QuietTensorFlow())

@@ -15,7 +15,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keraszoo.backend import quiet
 from keraszoo.backend.state import surviving
 from keraszoo.training import checks
 from keraszoo.training.batches import Batches
@@ -174,7 +173,6 @@ class Fitting:
 
     def save(self, filepath, overwrite=True, **kwargs):
         """`keras.Model.save`; the file appears whole or not at all."""
-        quiet.import_tensorflow()
         path = Path(filepath)
         if path.exists() and not overwrite:
             raise ValueError(f"filepath={str(path)!r} exists already, and overwrite is False.")
