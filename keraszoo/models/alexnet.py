@@ -27,7 +27,7 @@ from keraszoo.registry import register
         num_classes=3,
         filters=(8, 16, 32, 32, 32),
         units=128,
-        stddev=0.1,
+        stddev=0.15,
         dropout=0.05,
         weight_decay=1e-6,
     ),
