@@ -21,7 +21,7 @@ class Rows(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows = self.rows[:epoch]
-        self.rows.append({"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}})
+        self.rows.append({"epoch": epoch + 1, **ordered(logs)})
 
 
 class History(Rows):
@@ -60,6 +60,13 @@ class Curves(Rows):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         curves(self.path, self.rows)
+
+
+def ordered(logs):
+    """The logs of an epoch as floats, each followed by its validation; the loss comes first."""
+    names = dict.fromkeys(key.removeprefix("val_") for key in sorted(logs, key=lambda k: k != "loss"))
+    pairs = [key for name in names for key in (name, f"val_{name}")]
+    return {key: float(logs[key]) for key in pairs if key in logs}
 
 
 def write(path, rows):

@@ -1,0 +1,5 @@
+"""`python -m keraszoo`: the command line."""
+
+from keraszoo.cli import main
+
+main(prog_name="keraszoo")

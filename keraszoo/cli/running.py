@@ -1,0 +1,251 @@
+"""What `keraszoo train` does once its options are known: data, model, fit, best model, scores."""
+
+import json
+import platform
+import signal
+import sys
+import time
+
+import click
+import keras
+import numpy as np
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+import keraszoo
+from keraszoo import data as sets
+from keraszoo import front, registry
+from keraszoo.callbacks import RunFolder
+from keraszoo.callbacks.files import whole
+from keraszoo.callbacks.history import ordered
+from keraszoo.cli.common import note
+from keraszoo.tasks import TASKS
+from keraszoo.training.batches import Batches
+
+SHARE = 0.1  # of the training part, for validation, where the set has no such part
+
+
+class Terminated(BaseException):
+    """SIGTERM has come."""
+
+
+def run(record, folder, resumed):
+    """Train, keep everything in `folder`, and print the scores.
+
+    Args:
+        record: What `run.json` says, with the options that hold now.
+        folder: The run's folder; new, or begun by an earlier run.
+        resumed: Whether to go on from the folder's `last.keras`.
+    """
+    options = record["options"]
+    loaded = load_data(options)
+    keeper = RunFolder(folder, options["patience"] or None)
+    if resumed:
+        model = front.load(keeper.last)
+        done = keeper.resume(model)
+    else:
+        model, done = build(options, loaded), 0
+        make(folder)
+    record |= dict(
+        versions=versions(),
+        data=dict(name=loaded.name, source=loaded.source, licence=loaded.licence),
+        started=record.get("started") or time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )
+    options["backend"] = keras.backend.backend()
+    save(record, folder)
+    if not resumed:
+        model.save(keeper.last)
+
+    train = batches(loaded.train, options, shuffle=True)
+    validation, test = batches(loaded.validation, options), batches(loaded.test, options)
+    sizes = ", ".join(
+        f"{part.count:,} to {verb}"
+        for part, verb in ((train, "train on"), (validation, "validate"), (test, "test"))
+        if part is not None
+    )
+    click.echo(
+        f"{options['name']}: {front.trainable(model):,} trainable parameters, on {options['backend']}\n"
+        f"{loaded.name}: {sizes}\n{folder}: the run's folder"
+    )
+    begun = time.monotonic()
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        if done < options["epochs"] and not keeper.exhausted:
+            fit(model, train, validation, keeper, options, done)
+        elif not keeper.exhausted:
+            click.echo(f"All {options['epochs']} epochs are done; --epochs takes a larger number.")
+        if keeper.exhausted:
+            click.echo(f"Stopped: no better {keeper.monitor} in {options['patience']} epochs (--patience).")
+        record["scores"] = scores(keeper, test)
+        record["seconds"] += time.monotonic() - begun
+        save(record, folder)
+        show(record["scores"], keeper)
+    except (KeyboardInterrupt, Terminated) as stop:
+        record["seconds"] += time.monotonic() - begun
+        save(record, folder)
+        note(f"\nStopped. {kept(keeper)} Go on with: keraszoo train --resume {folder}")
+        sys.exit(130 if isinstance(stop, KeyboardInterrupt) else 143)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def terminate(signum, frame):
+    raise Terminated
+
+
+def load_data(options):
+    """The record of the data set, with a validation part: its own, or a tenth of the training part."""
+    more = dict(options["data_options"], data_dir=options["data_dir"])
+    if options["image_size"] is not None:
+        more["image_size"] = tuple(options["image_size"])
+    loaded = sets.load(options["data"], **more)
+    return sets.load(options["data"], validation=SHARE, **more) if loaded.validation is None else loaded
+
+
+def batches(part, options, shuffle=False):
+    """A part of the data as `fit` takes it, in an order that seed and epoch fix; of a trial, only two steps."""
+    if part is None:
+        return None
+    if isinstance(part, tuple):
+        part = Batches(*part, shuffle=shuffle)
+    part.batch_size, part.seed = options["batch_size"], options["seed"]
+    if options["smoke"]:
+        part.count = min(part.count, 2 * part.batch_size)
+    part.epoch = 0
+    return part
+
+
+def build(options, loaded):
+    """A new model for the data, compiled."""
+    keras.utils.set_random_seed(options["seed"])  # of what augmentation draws
+    layers = [] if options["no_augment"] else list(loaded.augmentation())
+    choice = options["preprocessing"] or ("unit" if loaded.value_range == (0, 255) else None)
+    if choice is not None:
+        layers.append(choice)
+    try:
+        model = front.build(
+            options["name"],
+            seed=options["seed"],
+            task=task(registry.entry(options["name"]), loaded),
+            preprocessing=layers or None,
+            class_names=loaded.class_names,
+            input_shape=loaded.input_shape,
+            **options["settings"],
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{error} (The data have the shape {loaded.input_shape}; --image-size changes it.)"
+        ) from error
+    if options["learning_rate"] is not None:
+        model.optimizer.learning_rate = options["learning_rate"]
+    return model
+
+
+def task(entry, loaded):
+    """The task to build for; None for the architecture's own.
+
+    Raises:
+        ValueError: The architecture does not do what the data ask for.
+    """
+    if loaded.task in TASKS and entry.task in TASKS[loaded.task].stands_in_for:
+        return loaded.task
+    if loaded.task != entry.task and (entry.task, loaded.task) != ("classification", "image_classification"):
+        raise ValueError(f"{entry.name} is for {entry.task}; {loaded.name} holds data for {loaded.task}.")
+    return None
+
+
+def make(folder):
+    """Make the run's folder.
+
+    Raises:
+        ValueError: It cannot be made, or another run is in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"The run's folder {folder} cannot be made: {error.strerror}.") from error
+    if any(folder.iterdir()):  # begun since the options were read
+        raise ValueError(f"Another run is in {folder}; give a folder by --out.")
+
+
+def fit(model, train, validation, keeper, options, done):
+    """Train from epoch `done` on."""
+    live = sys.stdout.isatty()
+    train.epoch = done
+    model.fit(
+        train,
+        validation_data=validation,
+        initial_epoch=done,
+        epochs=options["epochs"],
+        callbacks=[keeper] if live else [Lines(options["epochs"]), keeper],
+        verbose=1 if live else 0,
+    )
+
+
+class Lines(keras.callbacks.Callback):
+    """One line for each epoch, where no progress bar can be drawn."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in ordered(logs).items())
+        click.echo(f"epoch {epoch + 1}/{self.epochs}  {time.monotonic() - self.begun:.1f} s  {numbers}")
+
+
+def scores(keeper, test):
+    """What the best model reached: in the epoch it comes from, and on the test part."""
+    best = keeper.best_row
+    found = {part: {} for part in ("training", "validation", "test")}
+    for key, value in best.items():
+        if key != "epoch":
+            part = "validation" if key.startswith("val_") else "training"
+            found[part][key.removeprefix("val_")] = value
+    if test is not None:
+        model = front.load(keeper.best)
+        found["test"] = model.evaluate(test, verbose=0, return_dict=True)
+    return {"epochs": len(keeper.rows), "best_epoch": best["epoch"], **found}
+
+
+def show(found, keeper):
+    """Print the scores as a table, and where the files are."""
+    names = list(found["training"])
+    table = Table(f"best epoch: {found['best_epoch']} of {found['epochs']}", *names, box=SIMPLE)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for part in ("training", "validation", "test"):
+        if found[part]:
+            table.add_row(part, *(f"{found[part][n]:.4f}" if n in found[part] else "" for n in names))
+    Console().print(table)
+    click.echo(f"Try it: keraszoo predict {keeper.best} IMAGE")
+
+
+def kept(keeper):
+    """What a stopped run leaves, in a sentence or two."""
+    if not keeper.rows:
+        return f"Kept: {keeper.last}, from before the first epoch."
+    best, last = keeper.best_row["epoch"], len(keeper.rows)
+    return f"Kept: {keeper.best} of epoch {best}, {keeper.last} of epoch {last}."
+
+
+def versions():
+    """Versions of what the run depends on."""
+    backend = keras.backend.backend()
+    return dict(
+        keraszoo=keraszoo.__version__,
+        keras=keras.version(),
+        **{backend: sys.modules[backend].__version__},
+        numpy=np.__version__,
+        python=platform.python_version(),
+    )
+
+
+def save(record, folder):
+    """Write `run.json`."""
+    with whole(folder / "run.json") as beside:
+        beside.write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
