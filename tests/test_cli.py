@@ -124,6 +124,14 @@ def test_version_and_module():
             ["train", "mlp", "--data", "digits", "--set", "unit=3"],
             "mlp has no argument 'unit'. Did you mean 'units'",
         ),
+        (
+            ["train", "mlp", "--data", "digits", "--set", "units=3"],
+            "mlp cannot be built with units=3: 'int' object",
+        ),
+        (
+            ["train", "mlp", "--data", "digits", "--set", "activation=no"],
+            "mlp cannot be built with activation='no'",
+        ),
         (["train", "mlp", "--data", "digits", "--set", "units"], "not of the form key=value"),
         (["train", "mlp", "--data", "digits", "--set", "units=(3"], "not a Python literal"),
         (["train", "mlp", "--data", "digits", "--set", "num_classes=3"], "--set cannot give num_classes"),
@@ -472,3 +480,5 @@ def test_the_doctor_knows_why_a_backend_is_chosen(monkeypatch, tmp_path):
     assert doctor_module.choice() == ("torch", str(tmp_path / "keras.json"))
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert doctor_module.choice() == ("jax", "environment variable KERAS_BACKEND")
+    monkeypatch.setattr(keraszoo, "installed", lambda package: package == "jax")
+    assert doctor_module.choice()[1].endswith("or the first that is installed, as torch is not")

@@ -101,15 +101,19 @@ def backend_findings():
 
 def choice():
     """The backend that Keras will take, and why."""
-    if "KERAS_BACKEND" in os.environ:
-        return os.environ["KERAS_BACKEND"], "environment variable KERAS_BACKEND"
+    default, why = "tensorflow", "Keras' default"
     file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     if file.is_file():
-        try:
-            return json.loads(file.read_text(encoding="utf-8"))["backend"], str(file)
-        except (ValueError, KeyError):
-            pass  # Keras, too, takes its default then
-    return "tensorflow", "Keras' default"
+        default, why = json.loads(file.read_text(encoding="utf-8")).get("backend", default), str(file)
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen is None:
+        return default, why
+    why = "environment variable KERAS_BACKEND"
+    if not keraszoo.installed(default) and chosen == next(
+        filter(keraszoo.installed, keraszoo.BACKENDS), None
+    ):
+        why += f", or the first that is installed, as {default} is not"  # `import keraszoo` sets the variable then
+    return chosen, why
 
 
 def device_findings(backend):

@@ -19,7 +19,7 @@ from keraszoo import front, registry
 from keraszoo.callbacks import RunFolder
 from keraszoo.callbacks.files import whole
 from keraszoo.callbacks.history import ordered
-from keraszoo.cli.common import note
+from keraszoo.cli.common import deliberate, note
 from keraszoo.tasks import TASKS
 from keraszoo.training.batches import Batches
 
@@ -133,10 +133,13 @@ def build(options, loaded):
             input_shape=loaded.input_shape,
             **options["settings"],
         )
-    except ValueError as error:
-        raise ValueError(
-            f"{error} (The data have the shape {loaded.input_shape}; --image-size changes it.)"
-        ) from error
+    except (ValueError, TypeError) as error:
+        if deliberate(error):
+            hint = f" (The data have the shape {loaded.input_shape}; --image-size changes it.)"
+            raise type(error)(f"{error}{hint if 'input_shape' in str(error) else ''}") from error
+        if given := ", ".join(f"{key}={value!r}" for key, value in options["settings"].items()):
+            raise ValueError(f"{options['name']} cannot be built with {given}: {error}") from error
+        raise
     if options["learning_rate"] is not None:
         model.optimizer.learning_rate = options["learning_rate"]
     return model

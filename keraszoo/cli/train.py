@@ -127,7 +127,8 @@ def train(ctx, name, data, out, resume, **options):
         options |= {key: dict(options[key]) for key in ("settings", "data_options")}
         options["epochs"] = options["epochs"] or (1 if options["smoke"] else 10)
         options["seed"] = random.randrange(2**31) if options["seed"] is None else options["seed"]
-        folder = out or Path("runs") / f"{name}-{Path(data).name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        short = re.sub(r"[^\w.-]", "-", Path(data).name)  # of a folder, or of "tfds:mnist"
+        folder = out or Path("runs") / f"{name}-{short}-{time.strftime('%Y%m%d-%H%M%S')}"
         record = dict(commands=[], options=options, seconds=0.0, scores=None)
     record["commands"].append(["keraszoo", *sys.argv[1:]])
     use_backend(record["options"]["backend"])
