@@ -1,0 +1,52 @@
+"""The apps run as their first lines say, in small."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+RUNS = {
+    "recognise_digits.py": (["--epochs", "2"], ["lenet5.keras", "predictions.png"], "test accuracy"),
+    "classify_images.py": (
+        ["--model", "mlp", "--data", "digits", "--epochs", "1"],
+        ["best.keras", "curves.png", "confusion.png", "mistakes.png"],
+        "test accuracy",
+    ),
+    "degradation.py": (
+        ["--depths", "8", "14", "--filters", "2", "2", "4", "--epochs", "2", "--count", "128"],
+        ["degradation.png", "degradation.csv"],
+        "training error",
+    ),
+}
+
+
+def test_every_app_is_run_here():
+    assert {file.name for file in (ROOT / "apps").glob("*.py")} == set(RUNS)
+
+
+@pytest.mark.parametrize("app", RUNS)
+def test_app(app, tmp_path):
+    arguments, files, said = RUNS[app]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "apps" / app), *arguments, "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        env=os.environ,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout
+    assert done.stderr == "", "a normal run prints no framework's log lines"
+    for name in files:
+        assert (tmp_path / "out" / name).stat().st_size > 1000 or name.endswith(".csv")
+
+
+def test_help_helps():
+    for app in RUNS:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "apps" / app), "--help"], capture_output=True, text=True
+        )
+        assert done.returncode == 0 and "--out" in done.stdout
