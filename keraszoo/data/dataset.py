@@ -1,0 +1,108 @@
+"""The record of a data set: its parts, and what describes them."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """A data set, as `keraszoo.data.load` returns it. Prints as a card.
+
+    Each part is a pair `(x, y)` of NumPy arrays, for `model.fit(*data.train)`, or a
+    `keras.utils.PyDataset` of such batches, for `model.fit(data.train)`, or None where there is none.
+
+    Attributes:
+        name: What it was loaded by.
+        task: What `y` is: "image_classification" (int32 class numbers, (count,)),
+            "multi_label_classification" (float32 zeros and ones, (count, classes)),
+            "image_segmentation" (int32 class numbers, (count, height, width)),
+            "images" (None, or what `note` says).
+        train: The part to learn from. `x` is uint8, (count, height, width, channels).
+        validation: The part to choose by.
+        test: The part to judge by, once.
+        class_names: Names of the classes, in the order of their numbers.
+        value_range: Least and greatest value that `x` may have.
+        source: Where it comes from.
+        licence: What may be done with it. It says so where commercial use is not allowed or unclear.
+        citation: Whom to cite.
+        note: What else one should know.
+    """
+
+    name: str
+    task: str
+    train: Any
+    validation: Any = None
+    test: Any = None
+    class_names: tuple | None = None
+    value_range: tuple = (0, 255)
+    source: str = ""
+    licence: str = ""
+    citation: str = ""
+    note: str = ""
+    recipe: Callable[[], list] = field(default=list)  # layers that suit the set in training
+
+    @property
+    def input_shape(self):
+        """Shape of one input, without the batch: (height, width, channels)."""
+        x = self.train[0]  # the array of a pair, or the first batch of a `PyDataset`
+        return tuple((x[0] if isinstance(x, tuple) else x).shape[1:])
+
+    @property
+    def num_classes(self):
+        """Number of classes, or None."""
+        return None if self.class_names is None else len(self.class_names)
+
+    def augmentation(self):
+        """Fresh Keras layers that vary the training images as suits this set; often none.
+
+        They go to the front of a model, before or behind its preprocessing, and act in training only.
+        """
+        return self.recipe()
+
+    def __repr__(self):
+        parts = [(part, getattr(self, part)) for part in ("train", "validation", "test")]
+        lines = [(part, contents(data)) for part, data in parts if data is not None]
+        lines += [("input", f"{self.input_shape}, values {self.value_range[0]} to {self.value_range[1]}")]
+        if self.class_names is not None:
+            shown = ", ".join(self.class_names[:10]) + (", ..." if self.num_classes > 10 else "")
+            lines += [("classes", f"{self.num_classes}: {shown}")]
+        about = ("source", "licence", "citation", "note")
+        lines += [(key, getattr(self, key)) for key in about if getattr(self, key)]
+        return "\n".join(
+            [f"{self.name}: {self.task.replace('_', ' ')}", *(f"  {k:<11}{v}" for k, v in lines)]
+        )
+
+
+def contents(data):
+    """'1437 samples', or how many batches."""
+    if isinstance(data, tuple):
+        return f"{len(data[0])} samples"
+    return f"{data.count} samples in batches of {data.batch_size}"
+
+
+def divided(dataset, share):
+    """A data set of arrays, with a share of its training part set apart for validation."""
+    if not share:
+        return dataset
+    x, y = dataset.train
+    learn, choose = divide(len(x), share, y if dataset.task == "image_classification" else None)
+
+    def part(rows):
+        return x[rows], None if y is None else y[rows]
+
+    return dataclasses.replace(dataset, train=part(learn), validation=part(choose))
+
+
+def divide(count, share, labels=None):
+    """Rows to learn from and rows to choose by, both in ascending order; stratified by labels."""
+    from sklearn.model_selection import train_test_split
+
+    try:
+        rows = train_test_split(np.arange(count), test_size=share, stratify=labels, random_state=0)
+    except ValueError as error:
+        raise ValueError(f"{share} of {count} samples cannot be set apart: {error}") from error
+    return tuple(np.sort(part) for part in rows)
