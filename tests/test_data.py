@@ -258,12 +258,12 @@ def test_shapes_are_where_their_masks_are():
 
 
 def test_shapes_have_the_areas_of_their_kind():
-    _, masks = drawn(96, 96, 150, np.random.default_rng(0))
+    _, masks = drawn(128, 128, 150, np.random.default_rng(0))
     for number, area in {1: np.pi, 2: 2, 3: 3 * np.sqrt(3) / 4}.items():
         areas = [
             (mask == number).sum() / ((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2).max()
             for mask in masks
-            if (mask == number).sum() > 400
+            if (mask == number).sum() > 600
             for rows, columns in [np.nonzero(mask == number)]
         ]  # in units of the squared radius of the circle around it
         assert np.mean(areas) == pytest.approx(area, rel=0.06)  # corners lose a pixel
