@@ -98,7 +98,7 @@ def predictions(path, images, labels, probabilities, class_names, count=25, wors
         colour = MUTED if labels is None else WRONG if wrong[i] else RIGHT
         for edge in panel.spines.values():
             edge.set(color=colour, linewidth=2)
-        panel.set_title(f"{short(class_names[said[i]], 15)} {sure[i]:.0%}", fontsize=8, color=colour)
+        panel.set_title(f"{short(class_names[said[i]], 15)} ({sure[i]:.0%})", fontsize=8, color=colour)
         if wrong[i]:
             panel.set_xlabel(f"is {short(class_names[labels[i]], 18)}", fontsize=8)
     save(figure, path)

@@ -45,8 +45,9 @@ def list_models(pattern, task):
     from rich.table import Table
 
     table = Table("name", "family", "task", "parameters", "paper", box=None, header_style="bold")
-    table.columns[0].no_wrap = True
-    table.columns[3].justify = "right"
+    for column in table.columns[:4]:
+        column.no_wrap = True
+    table.columns[3].justify, table.columns[4].overflow = "right", "fold"
     for entry in map(registry.entry, names):
         count = f"{entry.parameters:,}" if entry.parameters else ""
         table.add_row(entry.name, entry.family, entry.task, count, entry.paper)
