@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keraszoo.layers import BatchNormalization
+from keraszoo.layers import AveragePooling2D, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D
 from keraszoo.training import optimizers
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-5, "mixed_bfloat16": 2e-2, "mixed_float16": 2e-3}
@@ -31,11 +31,11 @@ class Harness(keras.Model):
     def __init__(self, layer, x, **call):
         super().__init__()
         self.held, self.layer, self.arguments = Held(x), layer, call
-        self.toward = np.random.default_rng(1).normal(size=x.shape).astype("float32")
 
     def call(self, ignored, training=False):
-        y = self.layer(self.held(ignored), training=training, **self.arguments)
-        return ops.sum(ops.multiply(ops.cast(y, "float32"), self.toward))[None]
+        y = ops.cast(self.layer(self.held(ignored), training=training, **self.arguments), "float32")
+        toward = np.random.default_rng(1).normal(size=y.shape).astype("float32")
+        return ops.sum(ops.multiply(y, toward))[None]
 
 
 def learn(layer, x, **call):
@@ -58,12 +58,12 @@ def learn(layer, x, **call):
     return seen
 
 
-def same(shape, policy="float32", trainable=True, call=None, **config):
-    """Assert that our layer and Keras' show the same, given the same odd weights."""
+def same(kind, shape, policy="float32", trainable=True, call=None, **config):
+    """Assert that our layer and Keras' of that name show the same, given the same odd weights."""
     x = np.random.default_rng(0).normal(1.5, 2, size=shape).astype("float32")
     results = []
-    for kind in (BatchNormalization, keras.layers.BatchNormalization):
-        layer = kind(dtype=policy, **config)
+    for made in (kind, getattr(keras.layers, kind.__name__)):
+        layer = made(dtype=policy, **config)
         layer.build(shape)
         rng = np.random.default_rng(2)
         layer.set_weights([rng.uniform(0.5, 2, w.shape) for w in layer.weights])
@@ -100,17 +100,17 @@ def same(shape, policy="float32", trainable=True, call=None, **config):
     ids=str,
 )
 def test_batch_normalization_equals_keras(shape, config):
-    same(shape, **config)
+    same(BatchNormalization, shape, **config)
 
 
 @pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16", "mixed_float16"])
 def test_batch_normalization_equals_keras_in_other_precisions(policy):
-    same((4, 6, 5, 3), policy)
+    same(BatchNormalization, (4, 6, 5, 3), policy)
 
 
 def test_batch_normalization_heeds_a_mask():
     mask = np.random.default_rng(3).random((4, 6)) < 0.7
-    same((4, 6, 3), call={"mask": ops.convert_to_tensor(mask)})
+    same(BatchNormalization, (4, 6, 3), call={"mask": ops.convert_to_tensor(mask)})
 
 
 def test_batch_normalization_takes_any_memory_layout():
@@ -134,6 +134,66 @@ def test_half_precision_does_not_overflow():
     x = np.random.default_rng(0).normal(0, 1e4, size=(64, 8)).astype("float16")
     y = BatchNormalization(dtype="mixed_float16")(ops.convert_to_tensor(x), training=True)
     assert abs(ops.convert_to_numpy(y).astype("float32").std() - 1) < 0.01
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"padding": "same"},
+        {"strides": 2, "padding": "same"},
+        {"strides": (2, 3), "padding": "same", "kernel_size": (2, 4)},  # zeros on one side only
+        {"kernel_size": 1, "strides": 2, "use_bias": False},
+        {"dilation_rate": 2, "padding": "same", "activation": "relu"},
+        {"groups": 2},
+        {"padding": "same", "data_format": "channels_first"},
+    ],
+    ids=str,
+)
+def test_convolution_equals_keras(config):
+    shape = (2, 4, 7, 8) if config.get("data_format") else (2, 7, 8, 4)
+    same(Conv2D, shape, filters=6, **{"kernel_size": 3, **config})
+
+
+@pytest.mark.parametrize("kind", [MaxPooling2D, AveragePooling2D])
+@pytest.mark.parametrize("config", [{}, {"pool_size": (3, 2), "strides": 2}, {"padding": "same"}], ids=str)
+def test_pooling_equals_keras(kind, config):
+    same(kind, (2, 7, 8, 3), **{"pool_size": 2, **config})
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 3, 5), (2, 4, 3, 5)])
+@pytest.mark.parametrize("config", [{}, {"use_bias": False, "activation": "tanh"}], ids=str)
+def test_dense_equals_keras(shape, config):
+    same(Dense, shape, units=3, **config)
+    same(Flatten, shape)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_layers_equal_keras_in_half_precision(policy):
+    same(Conv2D, (2, 7, 8, 3), policy, filters=4, kernel_size=3, padding="same")
+    same(MaxPooling2D, (2, 7, 8, 3), policy, pool_size=2)
+    same(AveragePooling2D, (2, 7, 8, 3), policy, pool_size=2)
+    same(Dense, (4, 5), policy, units=3)
+
+
+def test_layers_of_ours_are_keras_layers_to_a_reader():
+    for kind, config in (
+        (Conv2D, {"filters": 3, "kernel_size": 2}),
+        (Dense, {"units": 3}),
+        (MaxPooling2D, {}),
+    ):
+        stock = getattr(keras.layers, kind.__name__)
+        made = []
+        for each in (kind, stock):
+            keras.utils.set_random_seed(0)
+            layer = each(name="x", **config)
+            layer.build((2, 6, 6, 2))
+            made.append(layer)
+        ours, theirs = made
+        assert ours.get_config() == theirs.get_config()
+        assert [w.path for w in ours.weights] == [w.path for w in theirs.weights]
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def grown(optimizer, steps=20):

@@ -62,6 +62,103 @@ def _torch_batch_normalization(x, gamma, beta, epsilon, axis, mean, variance):
     return (y.reshape(shape) if last else y.movedim(1, axis)), mean, variance
 
 
+def is_concrete(x):
+    """Whether `x` is a plain torch tensor with values: not a weight, symbolic, or a shape without values."""
+    return EAGER and type(x) is torch.Tensor and not x.is_meta
+
+
+def dense(x, kernel, bias=None):
+    """A matrix product over the last axis, and a bias.
+
+    Args:
+        x: (..., features), floating.
+        kernel: (features, units), of the dtype of `x`.
+        bias: (units,), of the dtype of `x`, or None.
+
+    Returns:
+        (..., units), floating.
+    """
+    if EAGER:
+        kernel, bias = (None if v is None else ops.convert_to_tensor(v) for v in (kernel, bias))
+        return torch.nn.functional.linear(x, kernel.T, bias)
+    y = ops.matmul(x, kernel)
+    return y if bias is None else ops.add(y, bias)
+
+
+def convolution(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1)):
+    """Convolve images, and add a bias.
+
+    Args:
+        x: (batch, height, width, channels), floating.
+        kernel: (rows, columns, channels of a group, filters), of the dtype of `x`.
+        bias: (filters,), of the dtype of `x`, or None.
+        strides, dilation: Steps in pixels, down and across.
+        padding: "valid", or "same": as many zeros around the image as keep its size (divided by the
+            stride and rounded up), the odd one below and to the right.
+
+    Returns:
+        (batch, new height, new width, filters), floating.
+    """
+    if not EAGER:
+        y = ops.conv(x, kernel, strides, padding, "channels_last", dilation)
+        return y if bias is None else ops.add(y, bias)
+    kernel, bias = (None if v is None else ops.convert_to_tensor(v) for v in (kernel, bias))
+    x = _channels_last(x)
+    zeros = (0, 0)
+    if padding == "same":
+        given = zip(x.shape[2:], kernel.shape, strides, dilation, strict=False)
+        zeros = [max(-(-n // step) * step - step + apart * (k - 1) + 1 - n, 0) for n, k, step, apart in given]
+        if any(n % 2 for n in zeros):
+            down, across = zeros
+            x = torch.nn.functional.pad(x, (across // 2, -(-across // 2), down // 2, -(-down // 2)))
+            zeros = (0, 0)
+        zeros = [n // 2 for n in zeros]
+    kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)  # see `by_filters`
+    groups = x.shape[1] // kernel.shape[1]
+    return torch.conv2d(x, kernel, bias, strides, zeros, dilation, groups).permute(0, 2, 3, 1)
+
+
+def by_filters(initializer):
+    """`initializer`, for a kernel that lies filter by filter in memory, as torch wants it, whatever its shape says.
+
+    The kernel is (rows, columns, channels, filters) to everyone; but without this, torch would turn
+    it around in memory at every step, and its gradient back again.
+    """
+    if not EAGER:
+        return initializer
+
+    def turned(shape, dtype=None):
+        return initializer(shape, dtype=dtype).permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+
+    return turned
+
+
+def max_pooling(x, size, strides):
+    """The largest value of each window of `size`, (rows, columns), which moves by `strides` inside the image.
+
+    Args:
+        x: (batch, height, width, channels), floating.
+
+    Returns:
+        (batch, new height, new width, channels), floating.
+    """
+    if not EAGER:
+        return ops.max_pool(x, size, strides, data_format="channels_last")
+    return torch.max_pool2d(_channels_last(x), size, strides).permute(0, 2, 3, 1)
+
+
+def average_pooling(x, size, strides):
+    """The mean of each window, as `max_pooling`."""
+    if not EAGER:
+        return ops.average_pool(x, size, strides, data_format="channels_last")
+    return torch.nn.functional.avg_pool2d(_channels_last(x), size, strides).permute(0, 2, 3, 1)
+
+
+def _channels_last(x):
+    """Images with the channels second, as torch names the axes, and last in memory, as Keras does: no copy."""
+    return x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
 def adam(gradients, variables, first, second, largest, *, learning_rate, step, beta_1, beta_2, epsilon):
     """Adam's update of all variables, in place, in one pass. On torch only: other backends fuse by themselves.
 
@@ -80,19 +177,24 @@ def adam(gradients, variables, first, second, largest, *, learning_rate, step, b
     rate = ops.convert_to_tensor(learning_rate)
     step = ops.cast(step, rate.dtype)
     rate = rate * ops.sqrt(1 - ops.power(beta_2, step)) / (1 - ops.power(beta_1, step))
-    values, gradients = _tensors(variables), _like(gradients, variables)
-    flat = [value.contiguous() for value in values]
     # torch adds epsilon inside the bias correction. After infinitely many steps there is none left,
     # which leaves Keras' form: all of the correction is in `rate`, which stays a tensor on the device.
     last = torch.full((), math.inf, device=rate.device)
+    stores = [store for store in (variables, first, second, largest) if store is not None]
     with torch.no_grad():
+        views = []
+        for g, *row in zip(gradients, *stores, strict=True):
+            values = [variable.value for variable in row]
+            views.append(_ordered((*values, ops.cast(g, row[0].dtype)), like=values[0]))
+        packed = [[view.contiguous() for view in row] for row in views]
+        values, firsts, seconds, *largests, gradients = map(list, zip(*packed, strict=True))
         torch_adam(
-            flat,
+            values,
             gradients,
-            _tensors(first),
-            _tensors(second),
-            _tensors(largest or []),
-            [last] * len(flat),
+            firsts,
+            seconds,
+            largests[0] if largests else [],
+            [last] * len(values),
             fused=True,
             amsgrad=largest is not None,
             lr=rate,
@@ -102,9 +204,10 @@ def adam(gradients, variables, first, second, largest, *, learning_rate, step, b
             weight_decay=0.0,
             maximize=False,
         )
-        for value, new in zip(values, flat, strict=True):
-            if new is not value:
-                value.copy_(new)
+        for row, new in zip(views, packed, strict=True):
+            for view, copy in zip(row[:-1], new, strict=False):
+                if copy is not view:  # it had gaps, or another order
+                    view.copy_(copy)
 
 
 def sgd(gradients, variables, velocities, *, learning_rate, momentum, nesterov):
@@ -118,7 +221,8 @@ def sgd(gradients, variables, velocities, *, learning_rate, momentum, nesterov):
         momentum: Part of the velocity that is kept, in [0, 1].
         nesterov: Look one step of the velocity ahead.
     """
-    values, gradients, rate = _tensors(variables), _like(gradients, variables), -float(learning_rate)
+    gradients = [ops.cast(g, v.dtype) for g, v in zip(gradients, variables, strict=True)]
+    values, rate = _tensors(variables), -float(learning_rate)
     with torch.no_grad():
         if velocities is None:
             torch._foreach_add_(values, gradients, alpha=rate)
@@ -135,6 +239,27 @@ def _tensors(variables):
     return [variable.value for variable in variables]
 
 
-def _like(gradients, variables):
-    """The gradients in the dtype of their variables and by rows in memory: a fused kernel checks neither."""
-    return [ops.cast(g, v.dtype).contiguous() for g, v in zip(gradients, variables, strict=True)]
+def _ordered(tensors, like):
+    """Views of the tensors with their axes in the order in which those of `like` lie in memory.
+
+    torch's fused kernel goes through its tensors from end to end, and takes no notice of strides.
+    """
+    if like.is_contiguous():
+        return tensors
+    axes = sorted(range(like.ndim), key=like.stride, reverse=True)
+    return [tensor.permute(axes) for tensor in tensors]
+
+
+def descend(optimizer, loss, weights):
+    """Apply an optimizer to the gradients of a loss. On torch only: the other backends trace whole steps.
+
+    Args:
+        optimizer: A Keras optimizer.
+        loss: Scalar tensor.
+        weights: The Keras variables to train. One that the loss does not depend on has no gradient;
+            Keras leaves it as it is, and warns.
+    """
+    values = [weight.value for weight in weights]
+    gradients = torch.autograd.grad(optimizer.scale_loss(loss), values, allow_unused=True)
+    with torch.no_grad():
+        optimizer.apply(gradients, weights)

@@ -5,10 +5,16 @@ from keraszoo.layers.augmentation import TenCrop as TenCrop
 from keraszoo.layers.augmentation import color_covariance as color_covariance
 from keraszoo.layers.contrast import GlobalContrastNormalization as GlobalContrastNormalization
 from keraszoo.layers.contrast import LocalContrastNormalization as LocalContrastNormalization
+from keraszoo.layers.convolution import AveragePooling2D as AveragePooling2D
+from keraszoo.layers.convolution import Conv2D as Conv2D
+from keraszoo.layers.convolution import MaxPooling2D as MaxPooling2D
+from keraszoo.layers.dense import Dense as Dense
+from keraszoo.layers.dense import Flatten as Flatten
 from keraszoo.layers.dropout import Dropout as Dropout
 from keraszoo.layers.local_response_normalization import (
     LocalResponseNormalization as LocalResponseNormalization,
 )
+from keraszoo.layers.losses import CodeDistanceLoss as CodeDistanceLoss
 from keraszoo.layers.losses import PerceptronLoss as PerceptronLoss
 from keraszoo.layers.normalization import BatchNormalization as BatchNormalization
 from keraszoo.layers.preprocessing import preprocessing as preprocessing

@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from keraszoo.backend import kernels
+from keraszoo.layers.quick import Quick
 
 
 @keras.saving.register_keras_serializable("keraszoo")
-class BatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(Quick, keras.layers.BatchNormalization):
     """Keras' layer, with the same arguments, weights and numbers, faster on torch.
 
     Ioffe, Szegedy 2015, https://arxiv.org/abs/1502.03167.
@@ -17,6 +18,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         mask:    Shape of `x` without the channels, bool, True where the statistics look. Optional.
         returns: Shape of `x`, of the layer's compute dtype.
     """
+
+    trains = True
 
     def call(self, inputs, training=None, mask=None):
         if mask is not None or self.renorm or self.synchronized:

@@ -6,6 +6,7 @@ Their arguments, variables and numbers are Keras' own.
 """
 
 import keras
+from keras import ops
 
 from keraszoo.backend import kernels
 
@@ -23,6 +24,14 @@ class Fused:
             self.fused_update(grads, trainable_variables, learning_rate)
         else:
             super()._backend_update_step(grads, trainable_variables, learning_rate)
+
+    def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
+        """Keras' method; the new variable lies in memory in the order of the one it belongs to."""
+        if kernels.EAGER and initializer == "zeros":
+            return super().add_variable_from_reference(
+                reference_variable, name, lambda shape, dtype: ops.zeros_like(reference_variable, dtype=dtype)
+            )
+        return super().add_variable_from_reference(reference_variable, name, initializer)
 
     def slots(self, store, variables):
         """The variables in `store`, one of which `build` made for each trainable variable."""

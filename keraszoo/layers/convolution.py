@@ -1,0 +1,72 @@
+"""Convolution and pooling of images, with the kernels of torch used as they are meant to be.
+
+Keras on torch copies a channels-last image twice before every convolution and once before every
+pooling, and a convolution's kernel twice more. These layers copy nothing: torch takes images and
+kernels that lie in memory as ours do. On the other backends they are Keras' own.
+"""
+
+import keras
+
+from keraszoo.backend import kernels
+from keraszoo.layers.quick import Quick
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class Conv2D(Quick, keras.layers.Conv2D):
+    """Keras' layer, with the same arguments, weights and numbers, faster on torch.
+
+    Shapes:
+        x:       (batch, height, width, channels), floating.
+        returns: (batch, new height, new width, filters), floating.
+    """
+
+    cast = "kernel"
+
+    def add_weight(self, shape=None, initializer=None, *args, name=None, **kwargs):
+        """Keras' method; on torch the kernel lies filter by filter in memory."""
+        if name == "kernel" and self.data_format == "channels_last":
+            initializer = kernels.by_filters(initializer)
+        return super().add_weight(shape, initializer, *args, name=name, **kwargs)
+
+    def call(self, inputs):
+        if self.data_format == "channels_first":
+            return super().call(inputs)
+        outputs = kernels.convolution(
+            inputs,
+            self.kernel,
+            self.bias if self.use_bias else None,
+            self.strides,
+            self.padding,
+            self.dilation_rate,
+        )
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class MaxPooling2D(Quick, keras.layers.MaxPooling2D):
+    """Keras' layer, with the same arguments and numbers, faster on torch.
+
+    Shapes:
+        x:       (batch, height, width, channels), floating.
+        returns: (batch, new height, new width, channels), floating.
+    """
+
+    def call(self, inputs):
+        if self.data_format == "channels_first" or self.padding == "same":
+            return super().call(inputs)
+        return kernels.max_pooling(inputs, self.pool_size, self.strides)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class AveragePooling2D(Quick, keras.layers.AveragePooling2D):
+    """Keras' layer, with the same arguments and numbers, faster on torch.
+
+    Shapes:
+        x:       (batch, height, width, channels), floating.
+        returns: (batch, new height, new width, channels), floating.
+    """
+
+    def call(self, inputs):
+        if self.data_format == "channels_first" or self.padding == "same":
+            return super().call(inputs)
+        return kernels.average_pooling(inputs, self.pool_size, self.strides)

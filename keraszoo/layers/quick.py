@@ -1,0 +1,58 @@
+"""Calls of a layer that skip what was settled when the layer was built.
+
+Before each call Keras works out anew which arguments are tensors, whether the layer must be built,
+which precision and which mask apply, and more. TensorFlow and JAX pay for this once, when they
+trace a step; torch pays at every step, nearly a tenth of a millisecond for each layer.
+"""
+
+import keras
+
+from keraszoo.backend import kernels
+
+
+class Quick:
+    """A mixin in front of a Keras layer that holds no other layers: on torch, go straight to `call`.
+
+    It does so where nothing else would happen anyway, see `straight`, and leaves the rest to Keras.
+
+    Attributes:
+        trains: Whether `call` does something else while training, and so must be told.
+        cast: Name of the weight that automatic casting applies to, or None.
+    """
+
+    trains = False
+    cast = None
+
+    def __call__(self, *args, **kwargs):
+        # A functional model tells every layer whether it trains.
+        if kernels.EAGER and len(args) == 1 and kwargs.keys() <= {"training"} and straight(self, args[0]):
+            if not self.trains:
+                return self.call(args[0])
+            if kwargs.get("training") is not None:
+                return self.call(args[0], **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+def straight(layer, x):
+    """Whether `layer(x)` on torch is `layer.call(x)` and nothing more.
+
+    It is not while the layer is unbuilt, symbolic, quantized or rematerialised, has a hook or an
+    activity regularizer, or where `x` or a weight has another precision or `x` carries a mask. The
+    names with an underscore are Keras' and torch's own; `tests/test_step.py` fails if one changes.
+    """
+    policy = layer.dtype_policy
+    return (
+        layer.built
+        and kernels.is_concrete(x)
+        and type(policy) is keras.DTypePolicy
+        and keras.backend.standardize_dtype(x.dtype) == policy.compute_dtype
+        and (
+            layer.cast is None
+            or keras.backend.standardize_dtype(getattr(layer, layer.cast).dtype) == policy.compute_dtype
+        )
+        and layer.activity_regularizer is None
+        and layer._remat_mode is None
+        and getattr(x, "_keras_mask", None) is None
+        and not (layer._forward_hooks or layer._forward_pre_hooks)
+        and not (layer._backward_hooks or layer._backward_pre_hooks)
+    )

@@ -1,0 +1,36 @@
+"""The training step on torch, without what it does not need.
+
+Keras' own step on torch leaves each gradient in its weight, as `loss.backward()` does, and clears
+them after the next forward pass: so the last gradients lie in memory beside the next activations,
+and every weight is looked up twice. Here the gradients are asked for and handed to the optimizer,
+and nothing is kept. All that a step means is still Keras' own: loss, `add_loss`, regularizers,
+sample weights, metrics, loss scaling, clipping, accumulation.
+"""
+
+import keras
+
+from keraszoo.backend import kernels
+
+
+class Step:
+    """A mixin in front of `keras.Model`; it changes nothing on TensorFlow and JAX."""
+
+    def train_step(self, *args, **kwargs):
+        """One update on a batch; returns the metrics so far, by name."""
+        if not kernels.EAGER:
+            return super().train_step(*args, **kwargs)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args, **kwargs)
+        y_pred = self(x, training=True)
+        loss = self.compute_loss(x, y, y_pred, sample_weight)
+        count = next(value for value in keras.tree.flatten(x) if value is not None).shape[0]
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss, sample_weight=count)
+        if weights := self.trainable_weights:
+            kernels.descend(self.optimizer, loss, weights)
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _post_build(self):
+        """Keras (3.15) lists all weights for torch anew at every `train_on_batch`; once is enough."""
+        if not kernels.EAGER or len(getattr(self, "_torch_params", ())) != len(self.variables):
+            super()._post_build()

@@ -1,0 +1,231 @@
+"""The short ways through a layer and through a step do all that Keras' long ways do."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keraszoo.backend import kernels
+from keraszoo.layers import BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D
+from keraszoo.layers.quick import straight
+from keraszoo.training import optimizers
+from keraszoo.training.step import Step
+
+STOCK = dict(Conv2D=layers.Conv2D, Dense=layers.Dense, BatchNormalization=layers.BatchNormalization)
+QUICK = dict(Conv2D=Conv2D, Dense=Dense, BatchNormalization=BatchNormalization)
+
+
+def tensor(*shape, dtype="float32"):
+    return ops.convert_to_tensor(np.random.default_rng(0).normal(size=shape).astype(dtype))
+
+
+def test_a_layer_is_called_straight_once_nothing_else_is_to_be_done():
+    x = tensor(2, 6, 6, 3)
+    for layer in (Conv2D(4, 3), BatchNormalization(), MaxPooling2D(), Flatten(), Dense(2)):
+        assert not straight(layer, x) or layer.built
+        layer(x)
+        assert straight(layer, x) == kernels.EAGER
+        assert not straight(layer, keras.Input((6, 6, 3)))
+        assert not straight(layer, ops.cast(x, "float16"))  # wants a cast
+
+
+def test_a_layer_is_not_called_straight_when_there_is_more_to_do():
+    x = tensor(2, 3)
+    regularized, quantized = Dense(2, activity_regularizer="l2"), Dense(2)
+    with keras.RematScope(mode="full"):
+        rematerialised = Dense(2)
+    for layer in (regularized, quantized, rematerialised):
+        layer(x)
+    quantized.quantize("int8")
+    assert not any(straight(layer, x) for layer in (regularized, quantized, rematerialised))
+    masked = layers.Masking()(tensor(2, 4, 3))
+    dense = Dense(2)
+    dense.build(masked.shape)
+    assert not straight(dense, masked)
+
+
+def test_a_dense_layer_can_be_quantized():
+    x = tensor(2, 3)
+    results = []
+    for kind in (Dense, layers.Dense):
+        keras.utils.set_random_seed(0)
+        dense = kind(4)
+        dense(x)
+        dense.quantize("int8")
+        results.append(ops.convert_to_numpy(dense(x)))
+    np.testing.assert_allclose(*results, atol=1e-6)
+
+
+def test_torch_hooks_are_called():
+    called = []
+    dense = Dense(2)
+    x = tensor(2, 3)
+    dense(x)
+    if kernels.EAGER:  # other backends have no hooks
+        dense.register_forward_hook(lambda *args: called.append("after"))
+        dense.register_forward_pre_hook(lambda *args: called.append("before"))
+        assert not straight(dense, x)
+    dense(x)
+    assert called == (["before", "after"] if kernels.EAGER else [])
+
+
+def test_a_mask_travels_through():
+    tokens = np.array([[3, 7, 1, 0, 0], [2, 0, 0, 0, 0]])
+    results = []
+    for kind in (QUICK, STOCK):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                layers.Embedding(9, 4, mask_zero=True),
+                kind["Dense"](3),
+                kind["BatchNormalization"](),
+                layers.GlobalAveragePooling1D(),
+            ]
+        )
+        results.append([ops.convert_to_numpy(model(tokens, training=training)) for training in (True, False)])
+    np.testing.assert_allclose(*results, atol=1e-6)
+    padded = np.concatenate([tokens, np.zeros_like(tokens)], axis=1)
+    np.testing.assert_allclose(ops.convert_to_numpy(model(padded)), results[1][1], atol=1e-6)
+
+
+def test_a_layer_of_full_precision_in_a_model_of_half_precision():
+    results = []
+    for kind in (QUICK, STOCK):
+        keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            x = image = keras.Input((6, 6, 3))
+            x = kind["Conv2D"](4, 3)(x)
+            x = kind["BatchNormalization"]()(x)
+            x = layers.Flatten()(x)
+            model = keras.Model(image, kind["Dense"](2, dtype="float32")(x))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        for _ in range(2):
+            y = model(tensor(2, 6, 6, 3), training=False)
+        assert keras.backend.standardize_dtype(y.dtype) == "float32"
+        results.append(ops.convert_to_numpy(y))
+    np.testing.assert_allclose(*results, atol=1e-2)
+
+
+def test_low_rank_adaptation_is_heeded():
+    x = tensor(2, 6, 6, 3)
+    for layer in (Conv2D(4, 3), Dense(2)):
+        before = ops.convert_to_numpy(layer(x))
+        layer.enable_lora(2)
+        np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), before, atol=1e-6)
+        layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
+        assert np.abs(ops.convert_to_numpy(layer(x)) - before).max() > 1e-3
+
+
+@keras.saving.register_keras_serializable("tests")
+class Stepped(Step, keras.Model):
+    """A functional model that learns by our step."""
+
+
+class Penalty(layers.Layer):
+    """Adds a loss of its own."""
+
+    def call(self, x):
+        self.add_loss(0.1 * ops.mean(ops.square(x)))
+        return x
+
+
+def network(kind, frozen=False):
+    keras.utils.set_random_seed(1)
+    x = image = keras.Input((8, 8, 2), name="image")
+    x = Conv2D(4, 3, kernel_regularizer="l2", name="conv")(x)
+    x = BatchNormalization(name="norm")(x)
+    x = Penalty(name="penalty")(MaxPooling2D(name="pool")(x))
+    x = Flatten(name="flat")(x)
+    x = Dense(6, activation="relu", activity_regularizer="l2", name="hidden")(x)
+    model = kind(image, {"label": Dense(3, name="label")(x), "size": Dense(1, name="size")(x)})
+    model.get_layer("hidden").trainable = not frozen
+    return model
+
+
+def learn(kind, frozen=False, optimizer=None, **compiled):
+    model = network(kind, frozen)
+    model.compile(
+        optimizer=optimizer() if optimizer else optimizers.Adam(0.01),
+        **{
+            "loss": {"label": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "size": "mse"},
+            "metrics": {"label": ["accuracy"], "size": ["mae"]},
+            **compiled,
+        },
+    )
+    rng = np.random.default_rng(0)
+    logs = []
+    for _ in range(4):
+        x = rng.normal(size=(5, 8, 8, 2)).astype("float32")
+        y = {"label": rng.integers(0, 3, 5), "size": rng.normal(size=(5, 1)).astype("float32")}
+        weight = {
+            "label": rng.uniform(0, 2, 5).astype("float32"),
+            "size": rng.uniform(0, 2, 5).astype("float32"),
+        }
+        logs.append(model.train_on_batch(x, y, sample_weight=weight, return_dict=True))
+    logs.append({"loss": model.evaluate(x, y, verbose=0)[0]})
+    return logs, [ops.convert_to_numpy(v) for v in (*model.variables, *model.optimizer.variables)]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"frozen": True},
+        {"loss_weights": {"label": 1.0, "size": 0.3}, "weighted_metrics": {"label": ["accuracy"]}},
+        {"optimizer": lambda: optimizers.Adam(0.01, clipnorm=0.1, weight_decay=0.1)},
+        {"optimizer": lambda: optimizers.SGD(0.01, momentum=0.9, gradient_accumulation_steps=2)},
+        {"optimizer": lambda: keras.optimizers.LossScaleOptimizer(optimizers.Adam(0.01), initial_scale=4.0)},
+    ],
+    ids=["plain", "frozen", "weights", "clipped", "accumulated", "scaled"],
+)
+def test_a_step_does_all_that_keras_does(config):
+    ours, theirs = learn(Stepped, **config), learn(keras.Model, **config)
+    for mine, stock in zip(ours[0], theirs[0], strict=True):
+        assert mine.keys() == stock.keys()
+        np.testing.assert_allclose(list(mine.values()), list(stock.values()), atol=1e-6, rtol=1e-6)
+    assert len({log["loss"] for log in ours[0]}) == 5
+    for mine, stock in zip(ours[1], theirs[1], strict=True):
+        np.testing.assert_allclose(mine, stock, atol=1e-6)
+
+
+def test_a_weight_without_a_gradient_stays_and_is_named():
+    class Idle(layers.Layer):
+        def build(self, shape):
+            self.idle = self.add_weight((), "ones", name="idle")
+
+        def call(self, x):
+            return x
+
+    x = keras.Input((3,))
+    model = Stepped(x, Idle()(Dense(1)(x)))
+    model.compile(optimizer=optimizers.SGD(0.1), loss="mse")
+    with pytest.warns(UserWarning, match="idle") if keras.backend.backend() != "jax" else nothing():
+        model.train_on_batch(np.ones((2, 3)), np.zeros((2, 1)))
+    assert float(model.get_weights()[2]) == 1
+
+
+def nothing():
+    """JAX's gradients of unused weights are zeros, of which nobody need be warned."""
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+def test_a_model_without_weights_learns_nothing_and_says_so():
+    x = keras.Input((3,))
+    model = Stepped(x, Flatten()(x))
+    model.compile(optimizer=optimizers.SGD(0.1), loss="mse")
+    if keras.backend.backend() == "torch":
+        assert model.train_on_batch(np.ones((2, 3)), np.zeros((2, 3))) == 1.0
+
+
+def test_fit_evaluates_and_reports_the_mean_of_its_batches():
+    x = keras.Input((3,))
+    model = Stepped(x, Dense(1)(x))
+    model.compile(optimizer=optimizers.SGD(0.0), loss="mse")
+    data = np.random.default_rng(0).normal(size=(10, 3)), np.ones((10, 1))
+    history = model.fit(*data, batch_size=4, epochs=2, verbose=0, validation_data=data)
+    np.testing.assert_allclose(history.history["loss"], history.history["val_loss"], rtol=1e-5)
+    np.testing.assert_allclose(history.history["loss"][0], model.evaluate(*data, verbose=0), rtol=1e-5)
