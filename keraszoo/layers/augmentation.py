@@ -4,7 +4,7 @@ Every layer here works on (batch, height, width, channels), keeps the dtype (int
 clipped), draws anew for each image, and does nothing at inference. Keras' own layers serve where they
 are right: `RandomFlip`, `RandomBrightness`, `RandomColorJitter`. These are here because Keras' are
 not: `RandomCrop` cuts a whole batch at one place, and `RandomTranslation` with `RandomRotation` takes,
-with JAX and PyTorch on a CPU, about ten times as long as `RandomAffine`, which does both.
+with JAX and PyTorch on a CPU, more than ten times as long as `RandomAffine`, which does both.
 """
 
 import keras
