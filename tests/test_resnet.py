@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keraszoo.front import abstract
 from keraszoo.models.alexnet import alexnet
 from keraszoo.models.resnet import PARAMETERS, SIZES, SMALL_PARAMETERS, SMALL_SIZES, resnet, small_resnet
 from keraszoo.models.vgg import vgg
@@ -14,8 +15,8 @@ from keraszoo.models.vgg import vgg
 BASIC = dict(
     depths=(2, 1), block="basic", filters=(4, 8), stem_filters=4, input_shape=(20, 24, 3), num_classes=3
 )
-BOTTLENECK = dict(BASIC, block="bottleneck", filters=(8, 16))
-SMALL = dict(depth=14, shortcut=True, filters=(4, 6, 8), input_shape=(8, 12, 3), num_classes=3)
+BOTTLENECK = dict(BASIC, block="bottleneck", filters=(8, 16), stem_filters=8)
+SMALL = dict(depth=14, shortcut=True, filters=(4, 4, 8), input_shape=(8, 12, 3), num_classes=3)
 
 
 def count(model):
@@ -24,8 +25,7 @@ def count(model):
 
 @pytest.mark.parametrize("name", SIZES)
 def test_published_size(name):
-    with keras.StatelessScope(initialize_variables=False):
-        model = resnet(**SIZES[name])
+    model = abstract(resnet, SIZES[name])
     assert count(model) == PARAMETERS[name]
     assert model.output_shape == (None, 1000)
     assert model.get_layer("pool").input.shape[1:3] == (7, 7)
@@ -35,8 +35,7 @@ def test_published_size(name):
 
 @pytest.mark.parametrize("name", SMALL_SIZES)
 def test_published_size_for_small_images(name):
-    with keras.StatelessScope(initialize_variables=False):
-        model = small_resnet(**SMALL_SIZES[name])
+    model = abstract(small_resnet, SMALL_SIZES[name])
     assert count(model) == SMALL_PARAMETERS[name]
     assert model.output_shape == (None, 10)
     assert model.get_layer("pool").input.shape == (None, 8, 8, 64)
@@ -56,7 +55,7 @@ def silence(model):
 
 @pytest.mark.parametrize("config", [BASIC, BOTTLENECK], ids=lambda c: c["block"])
 def test_a_block_without_weights_is_the_identity(config):
-    model = resnet(**{**config, "stem_filters": config["filters"][0]})
+    model = resnet(**config)
     silence(model)
     block = blocks(model, "stage2_block1", "stage2_block2")
     x = np.random.default_rng(0).uniform(size=(2, *block.input_shape[1:])).astype("float32")
@@ -67,12 +66,12 @@ def test_a_small_block_without_weights_keeps_every_other_pixel_and_adds_channels
     model = small_resnet(**SMALL)
     silence(model)
     block = keras.Model(
-        model.get_layer("stage2_block1_conv1_pad").input, model.get_layer("stage2_block2_conv1").input
+        model.get_layer("stage3_block1_conv1_pad").input, model.get_layer("stage3_block2_conv1").input
     )
-    x = np.random.default_rng(0).uniform(size=(2, 8, 12, 4)).astype("float32")
+    x = np.random.default_rng(0).uniform(size=(2, 4, 6, 4)).astype("float32")
     y = block.predict(x, verbose=0)
     np.testing.assert_array_equal(y[..., :4], x[:, ::2, ::2])
-    np.testing.assert_array_equal(y[..., 4:], np.zeros((2, 4, 6, 2)))
+    np.testing.assert_array_equal(y[..., 4:], np.zeros((2, 2, 3, 4)))
 
 
 def test_a_plain_block_without_weights_forgets_its_input():
@@ -119,15 +118,15 @@ def test_a_mirrored_network_sees_the_mirrored_image():
 
 @pytest.mark.parametrize("size", [1, 7, 18])
 def test_any_size_of_image_works(size):
-    assert resnet(**{**BASIC, "input_shape": (size, 32, 1)}).output_shape == (None, 3)
-    assert small_resnet(**{**SMALL, "input_shape": (size, 9, 1)}).output_shape == (None, 3)
+    assert resnet(**{**BASIC, "input_shape": (size, 32, 3)}).output_shape == (None, 3)
+    assert small_resnet(**{**SMALL, "input_shape": (size, 9, 3)}).output_shape == (None, 3)
 
 
 @pytest.mark.parametrize(
     "builder, config",
     [
-        (alexnet, dict(input_shape=(67, 67, 3), filters=(4, 8, 8, 8, 8), units=4, num_classes=3)),
-        (vgg, dict(depths=(1, 1), filters=(2, 4), units=4, input_shape=(8, 8, 3), num_classes=3)),
+        (alexnet, dict(input_shape=(67, 67, 3), filters=(4, 4, 4, 4, 4), units=4, num_classes=3)),
+        (vgg, dict(depths=(1, 1), filters=(4, 4), units=4, input_shape=(4, 4, 3), num_classes=3)),
         (resnet, BASIC),
         (small_resnet, SMALL),
     ],

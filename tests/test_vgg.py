@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from keraszoo.front import abstract
 from keraszoo.models.vgg import PARAMETERS, SIZES, vgg
 
 SMALL = dict(depths=(1, 2), filters=(2, 4), units=6, input_shape=(8, 9, 3), num_classes=5)
@@ -13,8 +14,7 @@ SMALL = dict(depths=(1, 2), filters=(2, 4), units=6, input_shape=(8, 9, 3), num_
 
 @pytest.mark.parametrize("name", SIZES)
 def test_published_size(name):
-    with keras.StatelessScope(initialize_variables=False):
-        model = vgg(**SIZES[name])
+    model = abstract(vgg, SIZES[name])
     assert sum(math.prod(v.shape) for v in model.trainable_variables) == PARAMETERS[name]
     assert model.output_shape == (None, 1000)
     convolutions = [layer for layer in model.layers if layer.name.startswith("conv")]
