@@ -7,6 +7,7 @@
 backend, as everywhere in Keras.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -19,7 +20,7 @@ from keraszoo.backend import quiet
 __version__ = "0.1.0"
 __all__ = ["build", "data", "describe", "list_models", "load"]
 
-HOMES = {"build": "front", "describe": "front", "load": "front"}  # fetched on first use
+HOMES = {"build": "front", "describe": "front", "load": "front"}  # fetched on first use, with Keras
 BACKENDS = ("jax", "torch", "tensorflow")  # in order of choice
 
 
@@ -41,6 +42,10 @@ def list_models(pattern=None, task=None, family=None):
 
 def __getattr__(name):
     if name in HOMES:
+        if not any(map(installed, BACKENDS)):
+            raise ImportError(
+                'keraszoo needs a backend: pip install "keraszoo[jax]" (or [torch], or [tensorflow]).'
+            )
         return getattr(importlib.import_module(f"keraszoo.{HOMES[name]}"), name)
     if name == "data":
         return importlib.import_module("keraszoo.data")
@@ -52,24 +57,34 @@ def __dir__():
 
 
 def choose_backend():
-    """Where nothing says which backend and Keras' own default is missing, take one that is installed."""
-    if "KERAS_BACKEND" in os.environ or "keras" in sys.modules:
-        return
+    """Where nothing says which backend and Keras' own default is missing, take one that is installed.
+
+    Returns:
+        A sentence that says who chose, for `keraszoo doctor`.
+    """
+    if "KERAS_BACKEND" in os.environ:
+        return "the environment variable KERAS_BACKEND"
+    if "keras" in sys.modules:
+        return "Keras, which was imported first"
     file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
-    default = "tensorflow"
-    if file.is_file():
-        default = json.loads(file.read_text(encoding="utf-8")).get("backend", default)
-    if installed(default):
-        return
+    default, chooser = "tensorflow", "Keras' own default"
+    with contextlib.suppress(
+        OSError, ValueError, KeyError
+    ):  # Keras reads it, too, and says what is wrong with it
+        default, chooser = json.loads(file.read_text(encoding="utf-8"))["backend"], str(file)
     found = next(filter(installed, BACKENDS), None)
-    if found is None:
-        raise ImportError(
-            'keraszoo needs a backend: pip install "keraszoo[jax]" (or [torch], or [tensorflow]).'
-        )
+    if installed(default) or found is None:
+        return chooser
     os.environ["KERAS_BACKEND"] = found
-    print(
-        f"keraszoo: KERAS_BACKEND is not set and {default} is not installed; using {found}.", file=sys.stderr
-    )
+    if Path(sys.argv[0]).stem != "keraszoo" and sys.orig_argv[1:3] != [
+        "-m",
+        "keraszoo",
+    ]:  # it speaks for itself
+        print(
+            f"keraszoo: KERAS_BACKEND is not set and {default} is not installed; using {found}.",
+            file=sys.stderr,
+        )
+    return f"keraszoo: KERAS_BACKEND is not set, {default} is not installed, and {found} is the first that is"
 
 
 def installed(package):
@@ -80,5 +95,5 @@ def installed(package):
         return False
 
 
-choose_backend()
+CHOSEN_BY = choose_backend()
 quiet.install()

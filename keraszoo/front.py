@@ -273,9 +273,13 @@ def load(path):
         entry.load()  # a model's own classes are registered where they are defined
     with tempfile.TemporaryDirectory() as folder:
         file = path
-        if portable(config) != config:  # saved by stock Keras on torch
+        repaired = portable(config)
+        compiled = repaired.get("compile_config") or {}
+        if compiled.get("jit_compile") is True and not str(config.get("module")).startswith("keraszoo"):
+            compiled["jit_compile"] = "auto"  # stock Keras under JAX writes what "auto" came to there
+        if repaired != config:  # saved by stock Keras
             file = Path(folder) / path.name
-            rewrite(path, file, json.dumps(portable(config)))
+            rewrite(path, file, json.dumps(repaired))
         try:
             with warnings.catch_warnings():
                 # A model that was never fitted was saved without its optimizer's slots: nothing is missing.

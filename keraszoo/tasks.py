@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keraszoo.layers.losses import PerceptronLoss
+from keraszoo.layers.losses import CodeDistanceLoss, PerceptronLoss
 from keraszoo.training.optimizers import SGD, Adam, AdamW
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
@@ -13,6 +13,7 @@ LOSSES = {
     "categories": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     "labels": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
     "perceptron": PerceptronLoss,
+    "codes": CodeDistanceLoss,
 }
 METRICS = {
     "categories": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),

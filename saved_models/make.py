@@ -18,15 +18,12 @@ import numpy as np
 import keraszoo
 
 HERE = Path(__file__).parent
+INK = keras.layers.Rescaling(1.275 / 255, offset=-0.1)  # background -0.1, ink 1.175, as in 1998
 RECIPES = {
     "perceptron_digits": dict(model="perceptron", data="digits", epochs=40, learning_rate=0.05),
     "lenet5_digits": dict(model="lenet5", data="digits", epochs=30, learning_rate=3e-3),
     "lenet5_1998_digits": dict(
-        model="lenet5_1998",
-        data="digits",
-        epochs=60,
-        learning_rate=5e-3,
-        config=dict(input_shape=(28, 28, 1)),
+        model="lenet5_1998", data="digits", epochs=60, learning_rate=2e-3, options=dict(image_size=(32, 32))
     ),
     "lenet5_fashion_mnist": dict(model="lenet5", data="fashion_mnist", epochs=12, learning_rate=2e-3),
     "resnet20_fashion_mnist": dict(
@@ -35,14 +32,14 @@ RECIPES = {
 }
 
 
-def make(name, model, data, epochs, learning_rate, config=None, seed=0):
+def make(name, model, data, epochs, learning_rate, config=None, options=None, seed=0):
     """Train one model, save it without its optimizer, and note what it scores on the test part."""
-    sets = keraszoo.data.load(data)
+    sets = keraszoo.data.load(data, **(options or {}))
     net = keraszoo.build(
         model,
         **{"input_shape": sets.input_shape, **(config or {})},
         seed=seed,
-        preprocessing=[*sets.augmentation(), "centred" if model == "lenet5_1998" else "unit"],
+        preprocessing=[*sets.augmentation(), INK if model == "lenet5_1998" else "unit"],
         class_names=sets.class_names,
     )
     steps = epochs * -(-len(sets.train[0]) // 64)

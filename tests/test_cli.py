@@ -435,7 +435,7 @@ def test_the_doctor_finds_this_installation_well(tmp_path):
     (tmp_path / "digits_of_mine").mkdir()
     status, out, err = finish(start("doctor", KERASZOO_DATA=tmp_path, KERAS_BACKEND=BACKEND))
     assert (status, err) == (0, ""), out
-    assert re.search(rf"^ok +backend +{BACKEND} \(environment variable KERAS_BACKEND\)$", out, re.M)
+    assert re.search(rf"^ok +backend +{BACKEND} \(the environment variable KERAS_BACKEND\)$", out, re.M)
     assert re.search(rf"^ok +keras +{keras.version()}$", out, re.M)
     assert re.search("^ok +devices +.*cpu", out, re.M | re.I) and "digits_of_mine" in out
 
@@ -475,10 +475,19 @@ def test_the_doctor_survives_a_backend_that_does_not(monkeypatch, tmp_path):
 def test_the_doctor_knows_why_a_backend_is_chosen(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    assert doctor_module.choice() == ("tensorflow", "Keras' default")
+    monkeypatch.delitem(sys.modules, "keras")
+
+    def chosen():
+        monkeypatch.setattr(keraszoo, "CHOSEN_BY", keraszoo.choose_backend())
+        return doctor_module.choice()
+
+    assert chosen() == ("tensorflow", "Keras' own default")
     (tmp_path / "keras.json").write_text('{"backend": "torch"}')
-    assert doctor_module.choice() == ("torch", str(tmp_path / "keras.json"))
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert doctor_module.choice() == ("jax", "environment variable KERAS_BACKEND")
+    assert chosen() == ("torch", str(tmp_path / "keras.json"))
+    (tmp_path / "keras.json").write_text("{")
+    assert chosen() == ("tensorflow", "Keras' own default")
     monkeypatch.setattr(keraszoo, "installed", lambda package: package == "jax")
-    assert doctor_module.choice()[1].endswith("or the first that is installed, as torch is not")
+    backend, why = chosen()
+    assert backend == "jax" and "tensorflow is not installed, and jax is the first that is" in why
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert chosen() == ("torch", "the environment variable KERAS_BACKEND")

@@ -261,7 +261,11 @@ def test_a_saved_file_names_no_class_of_one_backend(tmp_path):
         model.compile(optimizer, model.loss)
         model.save(tmp_path / "model.keras")
         with zipfile.ZipFile(tmp_path / "model.keras") as archive:
-            assert "keras.src.backend" not in archive.read("config.json").decode()
+            config = archive.read("config.json").decode()
+        assert "keras.src.backend" not in config
+        assert json.loads(config)["compile_config"]["jit_compile"] == "auto"  # not what it came to here
+        model.compile(optimizer, model.loss, jit_compile=False)
+        assert model.get_compile_config()["jit_compile"] is False
 
 
 PLAIN = """

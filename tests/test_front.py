@@ -168,7 +168,7 @@ def test_the_backend_is_the_one_asked_for_or_the_first_that_is_there(tmp_path):
 def test_no_backend_at_all_says_what_to_install(tmp_path):
     code = (
         "from tests.reload import hide\nhide('jax', 'torch', 'tensorflow')\n"
-        "try:\n    import keraszoo\nexcept ImportError as error:\n    print(error)"
+        "import keraszoo\ntry:\n    keraszoo.build('lenet5')\nexcept ImportError as error:\n    print(error)"
     )
     out, _ = python(code, KERAS_HOME=str(tmp_path))
     assert 'pip install "keraszoo[jax]"' in out

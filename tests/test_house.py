@@ -17,7 +17,7 @@ FLOORS = [
     {"text", "data", "models"},
     {"weights", "callbacks", "diagnostics"},
     {"front"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 import keraszoo
+from keraszoo.layers import CodeDistanceLoss
 from keraszoo.models.lenet import TABLE, TableConv2D, TrainableSubsampling, scaled_tanh
 
 
@@ -81,3 +82,14 @@ def test_initialisation_is_an_argument():
         np.std(ops.convert_to_numpy(xavier.get_layer("f6").kernel)), math.sqrt(2 / 2084), rtol=0.05
     )
     assert xavier.get_layer("c1").activation is keras.activations.tanh
+
+
+def test_the_loss_is_equation_nine():
+    distances = np.random.default_rng(0).uniform(0, 9, (4, 3)).astype("float32")
+    right = np.array([0, 2, 1, 1])
+    own = distances[np.arange(4), right]
+    expected = own + np.log(np.exp(-5.0) + np.exp(-distances).sum(axis=1))
+    loss = CodeDistanceLoss(j=5.0, reduction="none")
+    np.testing.assert_allclose(ops.convert_to_numpy(loss(right, -distances)), expected, rtol=1e-5)
+    assert keras.losses.deserialize(keras.losses.serialize(loss)).j == 5.0
+    assert isinstance(keraszoo.build("lenet5_1998").loss, CodeDistanceLoss)

@@ -1,5 +1,6 @@
 """`keraszoo doctor`: what is installed, what runs, and what stands in the way."""
 
+import contextlib
 import importlib.metadata as metadata
 import json
 import os
@@ -100,20 +101,12 @@ def backend_findings():
 
 
 def choice():
-    """The backend that Keras will take, and why."""
-    default, why = "tensorflow", "Keras' default"
+    """The backend that Keras takes, and who chose it."""
     file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
-    if file.is_file():
-        default, why = json.loads(file.read_text(encoding="utf-8")).get("backend", default), str(file)
-    chosen = os.environ.get("KERAS_BACKEND")
-    if chosen is None:
-        return default, why
-    why = "environment variable KERAS_BACKEND"
-    if not keraszoo.installed(default) and chosen == next(
-        filter(keraszoo.installed, keraszoo.BACKENDS), None
-    ):
-        why += f", or the first that is installed, as {default} is not"  # `import keraszoo` sets the variable then
-    return chosen, why
+    default = "tensorflow"
+    with contextlib.suppress(OSError, ValueError):
+        default = json.loads(file.read_text(encoding="utf-8")).get("backend", default)
+    return os.environ.get("KERAS_BACKEND", default), keraszoo.CHOSEN_BY
 
 
 def device_findings(backend):

@@ -4,15 +4,16 @@ LeCun, Bottou, Bengio, Haffner 1998, https://doi.org/10.1109/5.726791, section I
 
 Departures from the paper: `lenet5` is the net as it is taught today: every map of C3 sees all of S2,
 pooling takes the maximum and learns nothing, rectifiers, and softmax in place of the distance to a
-drawn character; it pads C1, so that 28x28 images need no frame. `lenet5_1998` is the published net; its
-codes of the classes are +1 and -1 at random (the paper names this choice beside its drawings), and
-it learns by cross-entropy over minus the distances: equation 9 without its constant `j`.
+drawn character; it pads C1, so that 28x28 images need no frame. `lenet5_1998` is the published net,
+learning by equation 9, with codes of the classes that are +1 and -1 at random (the paper names this
+choice beside its drawings).
 """
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
+from keraszoo import layers
 from keraszoo.registry import register
 
 
@@ -76,6 +77,7 @@ TABLE = (  # Table I: the maps of S2 that each map of C3 sees
     paper="https://doi.org/10.1109/5.726791",
     parameters=60_000,
     tiny=dict(input_shape=(16, 16, 1), num_classes=3, units=(12, 8)),
+    recipe=dict(loss="codes"),
 )
 def lenet5_1998(input_shape=(32, 32, 1), num_classes=10, units=(120, 84), name="lenet5_1998"):
     """Classify a small image, with the net as it was published.
@@ -119,7 +121,7 @@ def uniform(inputs):
 
 
 @keras.saving.register_keras_serializable("keraszoo")
-class TrainableSubsampling(layers.Layer):
+class TrainableSubsampling(keras.layers.Layer):
     """Sum of each 2x2 square, times a coefficient, plus a bias, both learned for each map; squashed.
 
     Shapes:
@@ -141,7 +143,7 @@ class TrainableSubsampling(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("keraszoo")
-class TableConv2D(layers.Layer):
+class TableConv2D(keras.layers.Layer):
     """A convolution in which each map sees only some of the maps before it; squashed.
 
     Args:
@@ -182,7 +184,7 @@ class TableConv2D(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("keraszoo")
-class DistanceToCodes(layers.Layer):
+class DistanceToCodes(keras.layers.Layer):
     """Minus the squared distance of a vector to a fixed code of each class: the paper's RBF units.
 
     Args:

@@ -7,9 +7,8 @@ of squared error, dropout as in Srivastava et al. 2014, https://jmlr.org/papers/
 """
 
 import keras
-from keras import layers
 
-from keraszoo.layers import Dropout
+from keraszoo import layers
 from keraszoo.registry import register
 
 
@@ -50,6 +49,6 @@ def mlp(
     for i, n in enumerate(units, 1):
         x = layers.Dense(n, activation, kernel_initializer=kernel_initializer, name=f"hidden{i}")(x)
         if dropout:
-            x = Dropout(dropout, name=f"dropout{i}")(x)
+            x = layers.Dropout(dropout, name=f"dropout{i}")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     return keras.Model(inputs, logits, name=name)

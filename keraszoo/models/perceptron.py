@@ -10,8 +10,8 @@ at a time.
 
 import keras
 import numpy as np
-from keras import layers
 
+from keraszoo import layers
 from keraszoo.architecture import Network
 from keraszoo.registry import register
 from keraszoo.training.checks import check_batch

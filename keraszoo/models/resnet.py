@@ -13,7 +13,7 @@ enters the gradient.
 import keras
 from keras import layers, ops
 
-from keraszoo.layers import BatchNormalization
+from keraszoo.layers import BatchNormalization, Conv2D, Dense, MaxPooling2D
 from keraszoo.registry import register
 
 SIZES = {  # Table 1 of the paper; filters are those of a block's output
@@ -121,7 +121,7 @@ def resnet(
 
     x = ops.relu(convolve(x, stem_filters, 7, 2, decay, "conv1"))
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    x = layers.MaxPooling2D(3, strides=2, name="pool1")(x)
+    x = MaxPooling2D(3, strides=2, name="pool1")(x)
 
     for stage, (depth, n) in enumerate(zip(depths, filters, strict=True), start=2):
         for i in range(1, depth + 1):
@@ -226,7 +226,7 @@ def convolve(x, filters, size, stride, decay, name):
     """Convolve and normalise; the image is padded alike on all four sides."""
     if stride > 1 and size > 1:  # Keras' "same" would pad only below and to the right
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
-    x = layers.Conv2D(
+    x = Conv2D(
         filters,
         size,
         strides=stride,
@@ -241,7 +241,7 @@ def convolve(x, filters, size, stride, decay, name):
 
 def dense(x, num_classes, decay):
     """A score for each class."""
-    return layers.Dense(
+    return Dense(
         num_classes, kernel_initializer="he_normal", kernel_regularizer=decay, dtype="float32", name="logits"
     )(x)
 

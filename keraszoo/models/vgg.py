@@ -9,9 +9,8 @@ the gradient.
 """
 
 import keras
-from keras import layers
 
-from keraszoo.layers import Dropout
+from keraszoo import layers
 from keraszoo.registry import register
 
 SIZES = {  # Table 1 of the paper: configurations A, B, D and E
@@ -101,7 +100,7 @@ def vgg(
     x = layers.Flatten(name="flatten")(x)
     for layer in "dense1", "dense2":
         x = layers.Dense(units, activation="relu", **weights, name=layer)(x)
-        x = Dropout(dropout, name=f"{layer}_dropout")(x)
+        x = layers.Dropout(dropout, name=f"{layer}_dropout")(x)
 
     logits = layers.Dense(num_classes, dtype="float32", **weights, name="logits")(x)
     return keras.Model(image, logits, name=name)

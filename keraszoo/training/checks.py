@@ -148,6 +148,7 @@ def target_kind(loss):
         "SparseCategoricalCrossentropy": "categories",
         "sparse_categorical_crossentropy": "categories",
         "PerceptronLoss": "categories",
+        "CodeDistanceLoss": "categories",
         "CategoricalCrossentropy": "one_hot",
         "CategoricalFocalCrossentropy": "one_hot",
         "categorical_crossentropy": "one_hot",

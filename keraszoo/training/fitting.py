@@ -17,12 +17,13 @@ import numpy as np
 
 from keraszoo.backend.state import surviving
 from keraszoo.training import checks
-from keraszoo.training.batches import Batches
+from keraszoo.training.batches import Batches, Shuffled
+from keraszoo.training.step import Step
 
 CARD = "card.json"
 
 
-class Fitting:
+class Fitting(Step):
     """A mixin to put in front of `keras.Model`.
 
     Attributes:
@@ -40,7 +41,16 @@ class Fitting:
         object.__setattr__(self, "_card", card)  # plain data: not for Keras to track
 
     def compile(
-        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        **kwargs,
     ):
         """`keras.Model.compile`, except that metrics which are not asked for again are gone.
 
@@ -48,7 +58,18 @@ class Fitting:
         """
         if metrics is None and weighted_metrics is None:
             metrics = []
-        super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs)
+        self.jit_choice = jit_compile
+        super().compile(
+            optimizer,
+            loss,
+            loss_weights,
+            metrics,
+            weighted_metrics,
+            run_eagerly,
+            steps_per_execution,
+            jit_compile,
+            **kwargs,
+        )
 
     def compile_from_config(self, config):
         """Compile as `get_compile_config` says; called when a file is loaded."""
@@ -101,7 +122,7 @@ class Fitting:
                 shuffle = False
         else:
             x = self.checked(x)
-            shuffle = shuffle and not isinstance(x, Batches)
+            shuffle = shuffle and not isinstance(x, Shuffled)
         with surviving(self):
             return super().fit(
                 x,
@@ -160,13 +181,14 @@ class Fitting:
         if isinstance(data, keras.utils.PyDataset) and not isinstance(data, checks.Checked):
             if data.num_batches == 0:
                 raise ValueError(f"{prefix}data set {type(data).__name__} is empty: it has no batches.")
+            if isinstance(data, Batches):  # all of it is at hand
+                checks.check_batch(self, *keras.utils.unpack_x_y_sample_weight(data.data), prefix=prefix)
+                return data
             if isinstance(first := data[0], tuple):
                 checks.check_batch(self, *first, prefix=prefix)
-            return (
-                data
-                if data.use_multiprocessing or isinstance(data, Batches)
-                else checks.Checked(data, self, prefix)
-            )
+            if data.use_multiprocessing or isinstance(data, Shuffled):
+                return data
+            return checks.Checked(data, self, prefix)
         if isinstance(data, (tuple, list)) and is_array_like(data):
             checks.check_batch(self, *data, prefix=prefix)
         return data
@@ -184,8 +206,13 @@ class Fitting:
             beside.unlink(missing_ok=True)
 
     def get_compile_config(self):
-        """Keras' configuration of the compiled parts, naming no class of a single backend."""
-        return portable(super().get_compile_config())
+        """Keras' configuration of the compiled parts, with nothing in it that belongs to one backend.
+
+        Keras writes what "auto" came to for `jit_compile`: True under JAX, which on torch would hand
+        the model to `torch.compile`.
+        """
+        config = portable(super().get_compile_config())
+        return {**config, "jit_compile": self.jit_choice} if config else config
 
     def save_own_variables(self, store):
         """Keras' own variables, and the state of the seed generators, which Keras leaves out."""
