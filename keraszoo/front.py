@@ -74,7 +74,7 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
     model.card = dict(
         architecture=name,
         task=task or found.task,
-        images=purpose.images,
+        images=isinstance(model.input_shape, tuple) and len(model.input_shape) == 4,
         preprocessing=preprocessing is not None,
         class_names=class_names,
     )

@@ -27,7 +27,6 @@ class Task:
 
     about: str  # one line for the reader
     targets: str  # what a label is: "categories" (one of several) or "labels" (any of several)
-    images: bool  # whether the inputs are images, which people keep as bytes from 0 to 255
     stands_in_for: tuple[str, ...] = ()  # tasks whose models can be built for this one instead
 
     def scoring(self, optimizer="adam", loss=None, **arguments):
@@ -78,12 +77,11 @@ class Task:
 
 
 TASKS = {
-    "classification": Task("one of several classes, for inputs of any shape", "categories", images=False),
-    "image_classification": Task("one of several classes for an image", "categories", images=True),
+    "classification": Task("one of several classes, for inputs of any shape", "categories"),
+    "image_classification": Task("one of several classes for an image", "categories"),
     "multi_label_classification": Task(
         "any of several labels at once",
         "labels",
-        images=True,
         stands_in_for=("classification", "image_classification"),
     ),
 }

@@ -161,3 +161,13 @@ def test_survives_a_trip_to_another_process(backend, shelf_on_disk):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(structures())} models reloaded" in done.stdout
+
+
+@pytest.mark.gpu
+@every_structure
+def test_trains_on_a_graphics_processor(name):
+    model, x, y = fitted(name)
+    assert TASKS[registry.entry(name).task].memorises(*tiny(name))
+    devices = {str(getattr(v.value, "device", "")).lower() for v in model.trainable_variables}
+    assert devices and all("cpu" not in device for device in devices), devices
+    assert np.isfinite(predict(model, x)[0]).all()

@@ -112,6 +112,8 @@ def test_raw_images_are_noticed():
     config = dict(input_shape=(12, 12, 1), num_classes=3, filters=(2, 2), units=(4, 4))
     with pytest.warns(UserWarning, match='preprocessing="unit"'):
         keraszoo.build("lenet5", **config).predict(images, verbose=0)
+    with pytest.warns(UserWarning, match="values up to 25"):
+        keraszoo.build("perceptron", input_shape=(12, 12, 1)).fit(images, np.zeros(8), verbose=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         keraszoo.build("lenet5", preprocessing="unit", **config).predict(images, verbose=0)
