@@ -1,0 +1,81 @@
+"""How much memory a training step takes above the built model, in a process of its own (Linux).
+
+    python -m benchmarks.memory torch resnet50 keraszoo
+    python -m benchmarks.memory torch resnet50 '{"layout": "last"}' WEIGHTS.npz
+
+The first form measures our model, the second native code, with weights that were saved before, so
+that nothing of ours is in its process. Prints megabytes of resident memory.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SIDES = {
+    "torch": [{"layout": "last"}, {"layout": "first"}],
+    "jax": [{}],
+    "tensorflow": [{"compiled": False}, {"compiled": True}],
+}
+
+
+def growth(backend, case):
+    """Megabytes above the built model: ours, and each native side, by label."""
+    run = [sys.executable, "-m", "benchmarks.memory", backend, case]
+    with tempfile.TemporaryDirectory() as folder:
+        weights = str(Path(folder) / "weights.npz")
+        found = {"keraszoo": measured([*run, "keraszoo", weights])}
+        for options in SIDES[backend]:
+            label = " ".join([backend, *(f"{key}={value}" for key, value in options.items())])
+            found[label] = measured([*run, json.dumps(options), weights])
+    return found
+
+
+def measured(command):
+    """What a process of this file says."""
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def status(key):
+    """A line of /proc/self/status, in megabytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"/proc/self/status has no {key}: memory is measured on Linux only.")
+
+
+def main(backend, name, side, weights):
+    import numpy as np
+
+    from benchmarks.cases import CASES, named_weights
+    from benchmarks.sides import Ours, Theirs
+
+    case = CASES[name]
+    if side == "keraszoo":
+        it = Ours(case)
+        flat = {f"{layer}/{i}": w for layer, ws in named_weights(it.model).items() for i, w in enumerate(ws)}
+        np.savez(weights, **flat)
+        del flat
+    else:
+        held = {}
+        with np.load(weights) as file:
+            for key in file.files:
+                held.setdefault(key.split("/")[0], []).append(file[key])
+        it = Theirs(backend, case, held, **json.loads(side))
+        held.clear()
+    x, y = (part[: case.batch_size] for part in case.data())
+    built = status("VmRSS")
+    for _ in range(2):
+        it.step(x, y)  # compiles, and makes the optimizer's state
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    for _ in range(3):
+        it.step(x, y)
+    print(status("VmHWM") - built)
+
+
+if __name__ == "__main__":
+    from benchmarks.__main__ import alone
+
+    alone(sys.argv[1])
+    main(*sys.argv[1:])
