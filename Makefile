@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 EXTRA := $(subst tensorflow,tensorflow-cpu,$(BACKEND))
 
+# One thread for the demo: on a net this small, torch loses more by sharing the work than it gains.
 .PHONY: demo test readme lint clean
 
 demo: $(VENV)/.$(BACKEND)
-	KERAS_BACKEND=$(BACKEND) $(BIN)/python apps/recognise_digits.py --out demo
+	KERAS_BACKEND=$(BACKEND) OMP_NUM_THREADS=1 $(BIN)/python apps/recognise_digits.py --out demo
 
 test: $(VENV)/.test
 	$(BIN)/ruff check .
