@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 EXTRA := $(subst tensorflow,tensorflow-cpu,$(BACKEND))
 
 # One thread for the demo: on a net this small, torch loses more by sharing the work than it gains.
-.PHONY: demo test readme lint clean
+.PHONY: demo test readme clean
 
 demo: $(VENV)/.$(BACKEND)
 	KERAS_BACKEND=$(BACKEND) OMP_NUM_THREADS=1 $(BIN)/python apps/recognise_digits.py --out demo
