@@ -50,8 +50,8 @@ def alexnet(
         filters: Filters of the five convolutions, both towers together; even numbers.
         units: Units of each of the two hidden dense layers.
         kernel_initializer: Name of a Keras initializer. None is the paper's normal distribution of
-            deviation 0.01, which suits its widths and large images; where either is smaller, the
-            signal fades, and "he_normal" learns.
+            deviation 0.01, made for its widths and for pixels from 0 to 255 less their mean. With
+            narrower layers, or pixels of unit deviation, the signal fades: take "he_normal".
         dropout: Probability of dropping a hidden unit of the dense layers, in [0, 1).
         weight_decay: What a step of plain gradient descent subtracts from each kernel, as a
             multiple of the kernel and the learning rate.
@@ -59,7 +59,7 @@ def alexnet(
 
     Returns:
         A `keras.Model`
-        from (batch, height, width, channels), floating,
+        from (batch, height, width, channels), floating, in the paper pixels from 0 to 255 less their mean,
         to   (batch, num_classes), float32 logits.
 
     Raises:
