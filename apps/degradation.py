@@ -25,18 +25,19 @@ def parse():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--count", type=int, default=3000, help="training images, at most")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=0.05, help="of SGD with momentum 0.9")
+    parser.add_argument("--learning-rate", type=float, default=0.02, help="of SGD with momentum 0.9")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/degradation"))
     return parser.parse_args()
 
 
-def train(name, data, options):
+def train(kind, depth, data, options):
     """The history of one net, and its accuracy on the test part."""
     import keras
 
     net = keraszoo.build(
-        name,
+        f"{kind}net20",
+        depth=depth,
         seed=options.seed,
         input_shape=data.input_shape,
         num_classes=data.num_classes,
@@ -48,7 +49,7 @@ def train(name, data, options):
         options.learning_rate, options.epochs * -(-len(x) // options.batch_size)
     )
     net.compile(keras.optimizers.SGD(schedule, momentum=0.9), net.loss, metrics=["accuracy"])
-    print(f"{name}: {net.count_params():,} parameters")
+    print(f"{kind}net{depth}: {net.count_params():,} parameters")
     history = net.fit(x, y, batch_size=options.batch_size, epochs=options.epochs, verbose=2).history
     return {**history, "test": net.evaluate(*data.test, verbose=0, return_dict=True)["accuracy"]}
 
@@ -77,8 +78,11 @@ def main():
     where = {} if options.data_dir is None else {"data_dir": options.data_dir}
     data = keraszoo.data.load(options.data, **where)
     print(data)
-    names = [f"{kind}net{depth}" for kind in ("plain", "res") for depth in options.depths]
-    runs = {name: train(name, data, options) for name in names}
+    runs = {
+        f"{kind}net{depth}": train(kind, depth, data, options)
+        for kind in ("plain", "res")
+        for depth in options.depths
+    }
 
     options.out.mkdir(parents=True, exist_ok=True)
     draw(options.out / "degradation.png", runs, min(options.depths))
