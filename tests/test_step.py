@@ -1,5 +1,9 @@
 """The short ways through a layer and through a step do all that Keras' long ways do."""
 
+import contextlib
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -208,8 +212,6 @@ def test_a_weight_without_a_gradient_stays_and_is_named():
 
 def nothing():
     """JAX's gradients of unused weights are zeros, of which nobody need be warned."""
-    import contextlib
-
     return contextlib.nullcontext()
 
 
@@ -229,3 +231,84 @@ def test_fit_evaluates_and_reports_the_mean_of_its_batches():
     history = model.fit(*data, batch_size=4, epochs=2, verbose=0, validation_data=data)
     np.testing.assert_allclose(history.history["loss"], history.history["val_loss"], rtol=1e-5)
     np.testing.assert_allclose(history.history["loss"][0], model.evaluate(*data, verbose=0), rtol=1e-5)
+
+
+class Split(layers.Layer):
+    """Gives two tensors."""
+
+    def call(self, x, training=False):
+        return [x * 2, x + (1 if training else 0)]
+
+
+def branching(kind):
+    """A graph with all that a graph can have: shared layers, several outputs, arguments that are no tensors."""
+    keras.utils.set_random_seed(3)
+    x = keras.Input((6, 6, 2))
+    shared = Conv2D(2, 3, padding="same")
+    y = shared(shared(x))
+    y = ops.add(y, x) * 2 - 1
+    z = layers.Concatenate()([y, x, BatchNormalization()(y, training=False)])
+    two = Split()(z)
+    inner = keras.Sequential([layers.Conv2D(3, 1), layers.Dropout(0.0), BatchNormalization()])
+    outputs = {
+        "a": ops.mean(two[0], axis=(1, 2)),
+        "b": [ops.where(two[1] > 0, two[1], 0.0), x],
+        "c": inner(two[1]),
+    }
+    return kind(x, outputs)
+
+
+def test_a_graph_computes_what_keras_computes():
+    x = tensor(3, 6, 6, 2)
+    ours, theirs = branching(Stepped), branching(keras.Model)
+    for training in (True, False, None):
+        mine, other = ours(x, training=training), theirs(x, training=training)
+        keras.tree.assert_same_structure(mine, other)
+        for a, b in zip(keras.tree.flatten(mine), keras.tree.flatten(other), strict=True):
+            np.testing.assert_allclose(ops.convert_to_numpy(a), ops.convert_to_numpy(b), atol=1e-5)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    np.testing.assert_allclose(ours.predict(x, verbose=0)["a"], theirs.predict(x, verbose=0)["a"], atol=1e-5)
+
+
+@pytest.mark.parametrize("form", [lambda y: y, lambda y: [y], lambda y: (y,), lambda y: {"y": y}])
+def test_a_graph_gives_what_it_was_built_to_give(form):
+    x = keras.Input((3,))
+    y = Dense(2)(x)
+    mine, other = Stepped(x, form(y))(tensor(2, 3)), keras.Model(x, form(y))(tensor(2, 3))
+    assert type(mine) is type(other)
+    keras.tree.assert_same_structure(mine, other)
+
+
+def test_a_graph_lets_go_of_what_is_used_up():
+    alive, seen = [], []
+
+    class Watch(layers.Layer):
+        def call(self, x):
+            gc.collect()
+            alive[:] = [each for each in alive if each() is not None]
+            seen.append(len(alive))
+            y = x + 1
+            if not isinstance(y, keras.KerasTensor):
+                alive.append(weakref.ref(y))
+            return y
+
+    y = x = keras.Input((3,))
+    for _ in range(5):
+        y = Watch()(y)
+    model = Stepped(x, y)
+    seen.clear()
+    model(tensor(2, 3))
+    assert len(seen) == 5
+    if kernels.EAGER:  # elsewhere a compiler sees to it
+        assert seen == [0, 1, 1, 1, 1]
+
+
+def test_a_graph_takes_what_keras_takes():
+    x = keras.Input((3,), name="x")
+    model = Stepped(x, Dense(2)(x))
+    y = ops.convert_to_numpy(model(tensor(2, 3)))
+    for same in (np.array(tensor(2, 3)), {"x": tensor(2, 3)}, [tensor(2, 3)], tensor(2, 3, dtype="float64")):
+        np.testing.assert_allclose(ops.convert_to_numpy(model(same)), y, atol=1e-6)
+    with pytest.raises(ValueError, match="incompatible"):
+        model(tensor(2, 4))

@@ -67,6 +67,11 @@ def is_concrete(x):
     return EAGER and type(x) is torch.Tensor and not x.is_meta
 
 
+def is_immediate():
+    """Whether each operation is done when its call returns: torch on a processor."""
+    return EAGER and ops.zeros(()).device.type == "cpu"
+
+
 def dense(x, kernel, bias=None):
     """A matrix product over the last axis, and a bias.
 

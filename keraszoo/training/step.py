@@ -10,9 +10,10 @@ sample weights, metrics, loss scaling, clipping, accumulation.
 import keras
 
 from keraszoo.backend import kernels
+from keraszoo.training.graph import Graph
 
 
-class Step:
+class Step(Graph):
     """A mixin in front of `keras.Model`; it changes nothing on TensorFlow and JAX."""
 
     def train_step(self, *args, **kwargs):
@@ -30,7 +31,44 @@ class Step:
             kernels.descend(self.optimizer, loss, weights)
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
+    def fit(self, *args, callbacks=None, **kwargs):
+        """`keras.Model.fit`, with its arguments."""
+        return super().fit(*args, callbacks=promptly(callbacks), **kwargs)
+
+    def evaluate(self, *args, callbacks=None, **kwargs):
+        """`keras.Model.evaluate`, with its arguments."""
+        return super().evaluate(*args, callbacks=promptly(callbacks), **kwargs)
+
+    def predict(self, *args, callbacks=None, **kwargs):
+        """`keras.Model.predict`, with its arguments."""
+        return super().predict(*args, callbacks=promptly(callbacks), **kwargs)
+
     def _post_build(self):
         """Keras (3.15) lists all weights for torch anew at every `train_on_batch`; once is enough."""
         if not kernels.EAGER or len(getattr(self, "_torch_params", ())) != len(self.variables):
             super()._post_build()
+
+
+class Prompt(keras.callbacks.Callback):
+    """Does nothing, after each batch: Keras calls such callbacks where it is.
+
+    It calls its own from another thread, to go on while a device works. Torch on a processor works
+    in this very thread, so that the two only wait for each other, up to a millisecond a batch.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+    def on_test_batch_end(self, batch, logs=None):
+        pass
+
+    def on_predict_batch_end(self, batch, logs=None):
+        pass
+
+
+def promptly(callbacks):
+    """The callbacks, called without another thread where one is of no use."""
+    if isinstance(callbacks, keras.callbacks.CallbackList) or not kernels.is_immediate():
+        return callbacks
+    given = [] if callbacks is None else callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+    return [*given, Prompt()]

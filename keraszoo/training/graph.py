@@ -1,0 +1,78 @@
+"""The forward pass of a functional model on torch, as a straight line.
+
+Keras works out at each call which operation is next and what it takes, and holds every value until
+the last one is known. Torch, which has nothing compiled, pays for both: with time, and with memory
+that is never used again. Here the order is written down once, with the place where each value is
+used for the last time.
+"""
+
+from typing import NamedTuple
+
+import keras
+
+from keraszoo.backend import kernels
+
+
+class Line(NamedTuple):
+    """One operation of a graph. Values are known by the `id` of the symbolic tensor that they stand for."""
+
+    operation: keras.Operation
+    takes: list  # of the positional arguments, if these are tensors and nothing else is
+    arguments: object  # what Keras recorded of the call
+    gives: list
+    last: set  # values that nothing uses after this
+
+
+class Graph:
+    """A mixin in front of a functional `keras.Model` of one input."""
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """Keras' method; see `straight`."""
+        if kwargs or mask is not None or not straight(self, inputs):
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+        if "_lines" not in self.__dict__:
+            object.__setattr__(self, "_lines", lines(self))  # not for Keras to track
+        values = {id(self.inputs[0]): inputs}
+        for line in self._lines:
+            if line.takes is None:
+                args, named = line.arguments.fill_in(values)
+            else:
+                args, named = [values[key] for key in line.takes], line.arguments.kwargs
+            if training is not None and isinstance(line.operation, keras.layers.Layer):
+                named = {**named, "training": training}
+            result = line.operation(*args, **named)
+            values.update(zip(line.gives, keras.tree.flatten(result), strict=True))
+            del args, named, result
+            for key in line.last:
+                del values[key]
+        if len(self.outputs) == 1 and not isinstance(self.output, dict):
+            return values[id(self.outputs[0])]  # Keras takes it out of a list, too
+        return keras.tree.map_structure(lambda symbol: values[id(symbol)], self.output)
+
+
+def straight(model, x):
+    """Whether `x` is all that the model takes, just as it takes it."""
+    return (
+        kernels.is_concrete(x)
+        and len(model.inputs) == 1
+        and x.ndim == len(model.inputs[0].shape)
+        and keras.backend.standardize_dtype(x.dtype) == model.inputs[0].dtype
+    )
+
+
+def lines(model):
+    """The operations of a functional model, in order.
+
+    The one place that reads Keras' own record of a graph (3.15), private but for `Functional` itself.
+    """
+    depths = model._nodes_by_depth
+    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
+    found, used = [], {id(symbol) for symbol in model.outputs}
+    for node in reversed(nodes):
+        takes = [id(symbol) for symbol in node.input_tensors]
+        plain = [id(value) for value in node.arguments.args] == takes
+        gives = [id(symbol) for symbol in node.outputs]
+        last = {*takes, *gives} - used
+        found.append(Line(node.operation, takes if plain else None, node.arguments, gives, last))
+        used.update(takes)
+    return found[::-1]
