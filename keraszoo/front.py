@@ -8,6 +8,7 @@ import tempfile
 import textwrap
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,13 +63,16 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
     folder = None
     if weights is not None and not str(weights).endswith((".keras", ".h5")):
         folder = reference.locate(weights)
-        arguments = merge(reference.arguments(found.family, folder), found.size, config, folder)
+        arguments = merge(reference.arguments(found.family, folder), found.size, config, folder, builder)
+        check_arguments(name, builder, arguments)
     if seed is not None:
         keras.utils.set_random_seed(seed)
 
     model = builder(**{"name": name, **arguments})
     if not isinstance(model, Fitting):
         model = Network(model.input, model.output, name=model.name)
+    if folder is not None:
+        reference.load(model, found.family, folder)
     if preprocessing is not None:
         model = with_front(model, preprocessing)
     model.card = dict(
@@ -79,9 +83,7 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
         class_names=class_names,
     )
     model.compile(**purpose.scoring(**(found.recipe if task in (None, found.task) else plain(found.recipe))))
-    if folder is not None:
-        reference.load(model, found.family, folder)
-    elif weights is not None:
+    if weights is not None and folder is None:
         load_own_weights(model, Path(weights))
     return model
 
@@ -114,14 +116,23 @@ def check_arguments(name, builder, arguments):
             raise TypeError(f"{name} has no argument {word!r}. {hint} It takes: {', '.join(known)}.")
 
 
-def merge(fixed, size, config, folder):
-    """Builder arguments from a checkpoint's configuration and from the caller, who may not contradict it."""
-    for word, value in config.items():
-        if word in fixed and as_plain(fixed[word]) != as_plain(value):
+def merge(fixed, size, config, folder, builder):
+    """Builder arguments from a checkpoint's configuration and from the caller, who may not contradict it.
+
+    None inside a tuple of the checkpoint's is open: `(None, None, 3)` fixes the channels of an image.
+    """
+    defaults = {p.name: p.default for p in inspect.signature(builder).parameters.values()}
+    merged = {**size, **config}
+    for word, value in fixed.items():
+        if isinstance(value, tuple) and None in value:
+            usual = config.get(word, size.get(word, defaults.get(word)))
+            value = tuple(u if v is None else v for v, u in zip(value, usual, strict=True))
+        if word in config and as_plain(config[word]) != as_plain(value):
             raise ValueError(
-                f"{word}={value!r} contradicts the checkpoint in {folder}, which has {word}={fixed[word]!r}."
+                f"{word}={config[word]!r} contradicts the checkpoint in {folder}, which has {word}={fixed[word]!r}."
             )
-    return {**size, **fixed, **config}
+        merged[word] = value
+    return merged
 
 
 def as_plain(value):
@@ -225,9 +236,18 @@ def signature(builder, size):
 
 
 def abstract(builder, arguments):
-    """The model that `builder` makes, with shapes but without values."""
-    with keras.StatelessScope(initialize_variables=False):
-        return builder(**arguments)
+    """The model that `builder` makes, with shapes but without values.
+
+    Keras keeps the variables without values in a list, one for each thread, and gives them values at the
+    next opportunity: gigabytes, for a large net. A thread that ends takes its list along.
+    """
+
+    def make():
+        with keras.StatelessScope(initialize_variables=False):
+            return builder(**arguments)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(make).result()
 
 
 def trainable(model):

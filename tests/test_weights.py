@@ -19,6 +19,7 @@ from keras import ops
 from safetensors.numpy import load_file, save_file
 from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
+import keraszoo
 from keraszoo import weights
 from keraszoo.models.resnet import resnet
 
@@ -370,3 +371,28 @@ def test_a_repository_of_the_hub_is_fetched_without_its_pickles(saved, tmp_path)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
     assert not [path for path in asked for name in extra if path.endswith(name)]
     weights.load(built(folder), "resnet", folder)
+
+
+def test_the_front_door_takes_sizes_from_the_checkpoint(tmp_path):
+    """`build("resnet50", weights=FOLDER)`: the checkpoint fixes the sizes, the image's sides are free."""
+    torch.manual_seed(0)
+    config = ResNetConfig(
+        embedding_size=4, hidden_sizes=[8, 16], depths=[1, 2], layer_type="bottleneck", num_labels=5
+    )
+    reference = ResNetForImageClassification(config).eval()
+    reference.save_pretrained(tmp_path)
+    x = np.random.default_rng(0).normal(size=(2, 40, 33, 3)).astype("float32")
+    with torch.no_grad():
+        expected = reference(torch.from_numpy(x.transpose(0, 3, 1, 2))).logits.numpy()
+    model = keraszoo.build("resnet50", weights=tmp_path, input_shape=(40, 33, 3))
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-4)
+    assert keraszoo.build("resnet50", weights=str(tmp_path)).input_shape == (None, 224, 224, 3)
+    mean = keras.layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 4.0, 4.0])
+    prepared = keraszoo.build("resnet50", weights=tmp_path, input_shape=(40, 33, 3), preprocessing=mean)
+    np.testing.assert_allclose(prepared.predict(2 * x + [1.0, 2.0, 3.0], verbose=0), expected, atol=1e-4)
+    with pytest.raises(ValueError, match="num_classes=7 contradicts the checkpoint"):
+        keraszoo.build("resnet50", weights=tmp_path, num_classes=7)
+    with pytest.raises(ValueError, match="contradicts the checkpoint"):
+        keraszoo.build("resnet50", weights=tmp_path, input_shape=(40, 33, 1))
+    with pytest.raises(TypeError, match="resnet20 has no argument"):
+        keraszoo.build("resnet20", weights=tmp_path)
