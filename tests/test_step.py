@@ -13,6 +13,7 @@ from keraszoo.backend import kernels
 from keraszoo.layers import BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D
 from keraszoo.layers.quick import straight
 from keraszoo.training import optimizers
+from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
 from keraszoo.training.step import Step
 
 STOCK = dict(Conv2D=layers.Conv2D, Dense=layers.Dense, BatchNormalization=layers.BatchNormalization)
@@ -312,3 +313,82 @@ def test_a_graph_takes_what_keras_takes():
         np.testing.assert_allclose(ops.convert_to_numpy(model(same)), y, atol=1e-6)
     with pytest.raises(ValueError, match="incompatible"):
         model(tensor(2, 4))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"from_logits": True},
+        {},
+        {"from_logits": True, "ignore_class": 1},
+        {"from_logits": True, "reduction": "sum"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 4)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_equal_those_of_keras(config, shape, weighted):
+    rng = np.random.default_rng(0)
+    labels = ops.convert_to_tensor(rng.integers(0, 3, shape).astype("int32"))
+    logits = tensor(*(shape if shape[-1] != 1 else shape[:1]), 3)
+    if not config:
+        logits = ops.softmax(logits)
+    weights = rng.uniform(0, 2, shape).astype("float32")
+
+    def weight():  # a fresh one each time: Keras on torch multiplies it by the mask in place
+        return ops.convert_to_tensor(weights.copy()) if weighted else None
+
+    mine, other = (
+        SparseCategoricalCrossentropy(**config),
+        keras.losses.SparseCategoricalCrossentropy(**config),
+    )
+    assert mine.get_config() == other.get_config()
+    np.testing.assert_allclose(
+        float(mine(labels, logits, weight())), float(other(labels, logits, weight())), rtol=1e-5, atol=1e-6
+    )
+    mine, other = SparseCategoricalAccuracy("accuracy"), keras.metrics.SparseCategoricalAccuracy("accuracy")
+    for metric in (mine, other):
+        metric.update_state(labels, logits, weight())
+        metric.update_state(labels[:2], logits[:2])
+    np.testing.assert_allclose(float(mine.result()), float(other.result()), rtol=1e-6)
+    assert mine.get_config() == other.get_config()
+
+
+def test_scores_carry_a_gradient_and_heed_a_mask():
+    logits = tensor(4, 3)
+    labels = ops.convert_to_tensor(np.array([0, 1, 2, 1]))
+    whole = float(SparseCategoricalCrossentropy(from_logits=True)(labels, logits))
+    x = keras.Input((4,), dtype="int32")
+    y = layers.GlobalAveragePooling1D()(layers.Embedding(9, 3, mask_zero=True)(x))
+    model = Stepped(x, y)
+    model.compile(optimizer=optimizers.SGD(1.0), loss=SparseCategoricalCrossentropy(from_logits=True))
+    tokens = np.array([[1, 2, 0, 0], [3, 0, 0, 0]])
+    losses = [model.train_on_batch(tokens, np.array([0, 2])) for _ in range(3)]
+    assert losses[0] > losses[1] > losses[2] and whole > 0
+    masked = layers.Masking()(
+        ops.stack([logits, ops.zeros_like(logits)], axis=1)
+    )  # every second step does not count
+    doubled = ops.stack([labels, labels], axis=1)
+    for kind in (SparseCategoricalCrossentropy, keras.losses.SparseCategoricalCrossentropy):
+        np.testing.assert_allclose(float(kind(from_logits=True)(doubled, masked)), whole, rtol=1e-5)
+
+
+def test_a_model_of_quick_layers_is_called_like_any_other():
+    def build(kind):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((6, 6, 2))
+        return kind(x, Dense(3)(Flatten()(BatchNormalization()(Conv2D(4, 3)(x)))))
+
+    ours, theirs = build(Stepped), build(keras.Model)
+    x = tensor(2, 6, 6, 2)
+    for training in ({"training": True}, {"training": False}, {"training": None}, {}):
+        mine, other = ours(x, **training), theirs(x, **training)
+        np.testing.assert_allclose(ops.convert_to_numpy(mine), ops.convert_to_numpy(other), atol=1e-5)
+    for wrong in (tensor(2, 6, 6, 3), tensor(2, 5, 6, 2), tensor(2, 6)):
+        with pytest.raises(ValueError):
+            ours(wrong)
+    if kernels.EAGER:
+        called = []
+        ours.register_forward_hook(lambda *args: called.append(1))
+        ours(x)
+        assert called

@@ -67,6 +67,11 @@ def is_concrete(x):
     return EAGER and type(x) is torch.Tensor and not x.is_meta
 
 
+def as_tensor(x):
+    """A tensor of torch; what is one already, or None, as it is."""
+    return x if x is None or type(x) is torch.Tensor else ops.convert_to_tensor(x)
+
+
 def is_immediate():
     """Whether each operation is done when its call returns: torch on a processor."""
     return EAGER and ops.zeros(()).device.type == "cpu"
@@ -84,7 +89,7 @@ def dense(x, kernel, bias=None):
         (..., units), floating.
     """
     if EAGER:
-        kernel, bias = (None if v is None else ops.convert_to_tensor(v) for v in (kernel, bias))
+        kernel, bias = _tensor(kernel), _tensor(bias)
         return torch.nn.functional.linear(x, kernel.T, bias)
     y = ops.matmul(x, kernel)
     return y if bias is None else ops.add(y, bias)
@@ -107,8 +112,7 @@ def convolution(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=
     if not EAGER:
         y = ops.conv(x, kernel, strides, padding, "channels_last", dilation)
         return y if bias is None else ops.add(y, bias)
-    kernel, bias = (None if v is None else ops.convert_to_tensor(v) for v in (kernel, bias))
-    x = _channels_last(x)
+    x, kernel, bias = _channels_last(x), _tensor(kernel), _tensor(bias)
     zeros = (0, 0)
     if padding == "same":
         given = zip(x.shape[2:], kernel.shape, strides, dilation, strict=False)
@@ -157,6 +161,11 @@ def average_pooling(x, size, strides):
     if not EAGER:
         return ops.average_pool(x, size, strides, data_format="channels_last")
     return torch.nn.functional.avg_pool2d(_channels_last(x), size, strides).permute(0, 2, 3, 1)
+
+
+def _tensor(weight):
+    """The tensor of a variable; anything else as it is."""
+    return weight.value if isinstance(weight, keras.Variable) else weight
 
 
 def _channels_last(x):
@@ -268,3 +277,38 @@ def descend(optimizer, loss, weights):
     gradients = torch.autograd.grad(optimizer.scale_loss(loss), values, allow_unused=True)
     with torch.no_grad():
         optimizer.apply(gradients, weights)
+
+
+def include(mean, total, count):
+    """On torch, add the sum of some values and their number to a `keras.metrics.Mean`: two scalars."""
+    with torch.no_grad():
+        mean.total.value.add_(total)
+        mean.count.value.add_(count)
+
+
+def are_categories(labels, logits):
+    """Whether these are tensors of torch as `cross_entropy` takes them."""
+    return (
+        is_concrete(labels)
+        and is_concrete(logits)
+        and logits.ndim == 2
+        and logits.dtype == torch.float32
+        and labels.shape == logits.shape[:1]
+        and not labels.is_floating_point()
+        and getattr(logits, "_keras_mask", None) is None
+    )
+
+
+def cross_entropy(labels, logits):
+    """Mean over the batch of minus the logarithm of the softmax at the label. On torch only.
+
+    Args:
+        labels: (batch,), integers from 0 to classes - 1.
+        logits: (batch, classes), float32.
+    """
+    return torch.nn.functional.cross_entropy(logits, labels.long())
+
+
+def right(labels, logits):
+    """How many of the largest logits are those of the labels; arguments as of `cross_entropy`."""
+    return (logits.argmax(-1) == labels).sum()

@@ -25,7 +25,9 @@ class Quick:
 
     def __call__(self, *args, **kwargs):
         # A functional model tells every layer whether it trains.
-        if kernels.EAGER and len(args) == 1 and kwargs.keys() <= {"training"} and straight(self, args[0]):
+        if not kernels.EAGER or len(args) != 1 or not kwargs.keys() <= {"training"}:
+            return super().__call__(*args, **kwargs)
+        if straight(self, args[0], getattr(self, self.cast) if self.cast and self.built else None):
             if not self.trains:
                 return self.call(args[0])
             if kwargs.get("training") is not None:
@@ -33,12 +35,13 @@ class Quick:
         return super().__call__(*args, **kwargs)
 
 
-def straight(layer, x):
+def straight(layer, x, weight=None):
     """Whether `layer(x)` on torch is `layer.call(x)` and nothing more.
 
     It is not while the layer is unbuilt, symbolic, quantized or rematerialised, has a hook or an
-    activity regularizer, or where `x` or a weight has another precision or `x` carries a mask. The
-    names with an underscore are Keras' and torch's own; `tests/test_step.py` fails if one changes.
+    activity regularizer, or where `x` carries a mask, or `x` or a `weight` that automatic casting
+    applies to has another precision. The names with an underscore are Keras' and torch's own;
+    `tests/test_step.py` fails if one changes.
     """
     policy = layer.dtype_policy
     return (
@@ -46,10 +49,7 @@ def straight(layer, x):
         and kernels.is_concrete(x)
         and type(policy) is keras.DTypePolicy
         and keras.backend.standardize_dtype(x.dtype) == policy.compute_dtype
-        and (
-            layer.cast is None
-            or keras.backend.standardize_dtype(getattr(layer, layer.cast).dtype) == policy.compute_dtype
-        )
+        and (weight is None or keras.backend.standardize_dtype(weight.dtype) == policy.compute_dtype)
         and layer.activity_regularizer is None
         and layer._remat_mode is None
         and getattr(x, "_keras_mask", None) is None

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 
 from keraszoo.backend import kernels
+from keraszoo.layers import quick
 
 
 class Line(NamedTuple):
@@ -24,16 +25,26 @@ class Line(NamedTuple):
 
 
 class Graph:
-    """A mixin in front of a functional `keras.Model` of one input."""
+    """A mixin in front of `keras.Model`; it changes only functional models of one input, on torch."""
+
+    def __call__(self, *args, **kwargs):
+        """Keras' method; where all layers are quick, there is nothing to prepare for them either."""
+        if (
+            len(args) == 1
+            and kwargs.keys() <= {"training"}
+            and is_simple(self)
+            and quick.straight(self, args[0])
+        ):
+            if all(b in (a, None) for a, b in zip(args[0].shape, self.inputs[0].shape, strict=False)):
+                return self.call(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     def call(self, inputs, training=None, mask=None, **kwargs):
         """Keras' method; see `straight`."""
         if kwargs or mask is not None or not straight(self, inputs):
             return super().call(inputs, training=training, mask=mask, **kwargs)
-        if "_lines" not in self.__dict__:
-            object.__setattr__(self, "_lines", lines(self))  # not for Keras to track
         values = {id(self.inputs[0]): inputs}
-        for line in self._lines:
+        for line in lines(self):
             if line.takes is None:
                 args, named = line.arguments.fill_in(values)
             else:
@@ -60,11 +71,24 @@ def straight(model, x):
     )
 
 
+def is_simple(model):
+    """Whether a model is functional, of one input, and made of quick layers of one precision."""
+    if "_simple" not in model.__dict__:
+        functional = kernels.EAGER and hasattr(model, "_nodes_by_depth") and len(model.inputs) == 1
+        layers = model.layers[1:] if functional else []
+        policies = {layer.dtype_policy.name for layer in (model, *layers)}
+        simple = functional and len(policies) == 1 and all(isinstance(layer, quick.Quick) for layer in layers)
+        object.__setattr__(model, "_simple", simple and model.compute_dtype == model.variable_dtype)
+    return model._simple
+
+
 def lines(model):
     """The operations of a functional model, in order.
 
     The one place that reads Keras' own record of a graph (3.15), private but for `Functional` itself.
     """
+    if "_lines" in model.__dict__:
+        return model._lines
     depths = model._nodes_by_depth
     nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
     found, used = [], {id(symbol) for symbol in model.outputs}
@@ -75,4 +99,5 @@ def lines(model):
         last = {*takes, *gives} - used
         found.append(Line(node.operation, takes if plain else None, node.arguments, gives, last))
         used.update(takes)
-    return found[::-1]
+    object.__setattr__(model, "_lines", found[::-1])  # not for Keras to track
+    return model._lines

@@ -20,13 +20,14 @@ class Step(Graph):
         """One update on a batch; returns the metrics so far, by name."""
         if not kernels.EAGER:
             return super().train_step(*args, **kwargs)
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args, **kwargs)
+        data = keras.tree.map_structure(kernels.as_tensor, (args, kwargs))
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*data[0], **data[1])
         y_pred = self(x, training=True)
         loss = self.compute_loss(x, y, y_pred, sample_weight)
         count = next(value for value in keras.tree.flatten(x) if value is not None).shape[0]
         for metric in self.metrics:
             if metric.name == "loss":
-                metric.update_state(loss, sample_weight=count)
+                kernels.include(metric, loss * count, count)
         if weights := self.trainable_weights:
             kernels.descend(self.optimizer, loss, weights)
         return self.compute_metrics(x, y, y_pred, sample_weight)

@@ -1,0 +1,38 @@
+"""Keras' cross-entropy and accuracy for one of several classes, in fewer operations on torch.
+
+Keras casts the labels to floats and back, reduces in five steps and looks for weights, masks and
+ranks at each batch; on torch that takes as long as a small layer. Where there is nothing to look
+for, one kernel does. Arguments and numbers are Keras' own.
+"""
+
+import keras
+
+from keraszoo.backend import kernels
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class SparseCategoricalCrossentropy(keras.losses.SparseCategoricalCrossentropy):
+    """`keras.losses.SparseCategoricalCrossentropy`.
+
+    Shapes:
+        y_true:  (batch, ...), integers from 0 to classes - 1.
+        y_pred:  (batch, ..., classes), floating: logits if `from_logits`, or else probabilities.
+        returns: Scalar, unless `reduction` is None.
+    """
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        usual = self.from_logits and self.ignore_class is None and self.reduction == "sum_over_batch_size"
+        if usual and sample_weight is None and kernels.are_categories(y_true, y_pred):
+            return kernels.cross_entropy(y_true, y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class SparseCategoricalAccuracy(keras.metrics.SparseCategoricalAccuracy):
+    """`keras.metrics.SparseCategoricalAccuracy`: the share of samples whose largest logit is their label's."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is None and kernels.are_categories(y_true, y_pred):
+            kernels.include(self, kernels.right(y_true, y_pred), len(y_true))
+        else:
+            super().update_state(y_true, y_pred, sample_weight)
