@@ -7,16 +7,17 @@ import numpy as np
 
 from keraszoo.layers.losses import CodeDistanceLoss, PerceptronLoss
 from keraszoo.training.optimizers import SGD, Adam, AdamW
+from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 LOSSES = {
-    "categories": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "categories": lambda: SparseCategoricalCrossentropy(from_logits=True),
     "labels": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
     "perceptron": PerceptronLoss,
     "codes": CodeDistanceLoss,
 }
 METRICS = {
-    "categories": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    "categories": lambda: SparseCategoricalAccuracy(name="accuracy"),
     "labels": lambda: keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),  # a logit's sign
 }
 
