@@ -50,8 +50,8 @@ CASES = {
     case.name: case
     for case in (
         Case("lenet5", 10, (28, 28, 1), 64, batches=100, learning_rate=1e-3),
-        Case("resnet50", 1000, (64, 64, 3), 32, batches=2, learning_rate=1e-6, arguments={"weight_decay": 0}),
-        Case("resnet20", 10, (32, 32, 3), 64, batches=6, learning_rate=1e-4, arguments={"weight_decay": 0}),
+        Case("resnet50", 1000, (64, 64, 3), 32, batches=3, learning_rate=1e-6, arguments={"weight_decay": 0}),
+        Case("resnet20", 10, (32, 32, 3), 64, batches=16, learning_rate=1e-4, arguments={"weight_decay": 0}),
     )
 }
 

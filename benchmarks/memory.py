@@ -34,7 +34,10 @@ def growth(backend, case):
 
 def measured(command):
     """What a process of this file says."""
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    return float(done.stdout)
 
 
 def status(key):

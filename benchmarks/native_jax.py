@@ -97,8 +97,7 @@ class Native:
         norms = [key for key in weights if key.endswith("_norm")]
         learned = {key: tuple(map(jnp.array, w[:2] if key in norms else w)) for key, w in weights.items()}
         moving = {key: tuple(map(jnp.array, weights[key][2:])) for key in norms}
-        zeros = partial(jax.tree.map, jnp.zeros_like)
-        self.state = learned, moving, zeros(learned), zeros(learned), jnp.zeros((), "int32")
+        self.state = learned, moving  # and Adam's part of it, from the first step on
 
         def loss(learned, moving, x, y):
             logits, moving = model(learned, moving, x, True)
@@ -121,12 +120,15 @@ class Native:
 
     def step(self, x, y):
         """One step; the loss before it."""
+        if len(self.state) == 2:
+            zeros = [jax.tree.map(jnp.zeros_like, self.state[0]) for _ in range(2)]
+            self.state = *self.state, *zeros, jnp.zeros((), "int32")
         loss, self.state = self.compiled(self.state, x, y)
         return loss
 
     def predict(self, x, batch_size):
         """Logits of all images."""
-        learned, moving, *_ = self.state
+        learned, moving = self.state[:2]
         return np.concatenate(
             [self.forward(learned, moving, x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
         )

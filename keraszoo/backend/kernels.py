@@ -1,8 +1,8 @@
 """Fused kernels: what Keras computes with several operations, in one where the backend has it.
 
-Every function means the same on the three backends. TensorFlow and JAX fuse by themselves, so
-there the function is Keras' own operations; torch runs each operation as it comes, so there the
-function is torch's own kernel, brought to Keras' conventions.
+Every function means the same on the three backends. Where a backend fuses by itself, the function
+is Keras' own operations; elsewhere it is the backend's own kernel, brought to Keras' conventions.
+JAX compiles everything, TensorFlow what lies between convolutions and the like, torch nothing.
 """
 
 import math
@@ -15,6 +15,8 @@ EAGER = keras.backend.backend() == "torch"  # each operation runs as it comes, a
 if EAGER:
     import torch
     from torch.optim.adam import adam as torch_adam
+elif keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 
 def batch_normalization(x, gamma, beta, epsilon, axis=-1, mean=None, variance=None):
@@ -40,6 +42,9 @@ def batch_normalization(x, gamma, beta, epsilon, axis=-1, mean=None, variance=No
         if x.dtype.itemsize >= 4:  # the kernel widens half precision by itself
             x = ops.cast(x, dtype)
         return _torch_batch_normalization(x, gamma, beta, epsilon, axis, mean, variance)
+    last = axis % len(x.shape) == len(x.shape) - 1
+    if keras.backend.backend() == "tensorflow" and last and dtype == "float32":
+        return _tensorflow_batch_normalization(x, gamma, beta, epsilon, mean, variance)
     x = ops.cast(x, dtype)
     if mean is None:
         mean, variance = ops.moments(x, axes=[a for a in range(len(x.shape)) if a != axis % len(x.shape)])
@@ -60,6 +65,29 @@ def _torch_batch_normalization(x, gamma, beta, epsilon, axis, mean, variance):
         count = math.prod(shape) // channels
         variance = variance * ((count - 1) / count) if count > 1 else torch.zeros_like(variance)
     return (y.reshape(shape) if last else y.movedim(1, axis)), mean, variance
+
+
+def _tensorflow_batch_normalization(x, gamma, beta, epsilon, mean, variance):
+    """`batch_normalization` over the last axis as one kernel forward and one backward."""
+    batch = mean is None
+    channels = x.shape[-1]
+    if gamma is None:
+        gamma = tf.ones(channels)
+    if beta is None:
+        beta = tf.zeros(channels)
+    y, now, spread, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x if len(x.shape) == 4 else tf.reshape(x, (-1, 1, 1, channels)),
+        scale=gamma,
+        offset=beta,
+        mean=tf.zeros(channels) if batch else mean,
+        variance=tf.ones(channels) if batch else variance,
+        epsilon=epsilon,
+        is_training=batch,
+    )
+    if batch:  # as torch, TensorFlow gives the unbiased variance; of a single sample, 0
+        count = tf.cast(tf.size(x) // channels, "float32")
+        mean, variance = now, spread * ((count - 1) / count)
+    return y if len(x.shape) == 4 else tf.reshape(y, tf.shape(x)), mean, variance
 
 
 def is_concrete(x):
@@ -222,6 +250,36 @@ def adam(gradients, variables, first, second, largest, *, learning_rate, step, b
             for view, copy in zip(row[:-1], new, strict=False):
                 if copy is not view:  # it had gaps, or another order
                     view.copy_(copy)
+
+
+def takes_adam(gradient):
+    """Whether `adam_of_one` can take a gradient: a dense one, on TensorFlow."""
+    return keras.backend.backend() == "tensorflow" and isinstance(gradient, tf.Tensor)
+
+
+def adam_of_one(gradient, variable, first, second, *, learning_rate, step, beta_1, beta_2, epsilon):
+    """`adam` for one variable, in one pass. On TensorFlow only, where it may stand inside a graph.
+
+    Args:
+        gradient: A dense tensor.
+        variable: What to update, as Keras hands it to `update_step`: a TensorFlow variable.
+        first, second: Keras variables: the moving averages of the gradient and of its square.
+        learning_rate, step, beta_1, beta_2, epsilon: As of `adam`.
+    """
+    variable, dtype = _tensor(variable), variable.dtype
+    step = ops.cast(step, dtype)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=first.value.handle,
+        v=second.value.handle,
+        beta1_power=ops.power(ops.cast(beta_1, dtype), step),
+        beta2_power=ops.power(ops.cast(beta_2, dtype), step),
+        lr=ops.cast(learning_rate, dtype),
+        beta1=ops.cast(beta_1, dtype),
+        beta2=ops.cast(beta_2, dtype),
+        epsilon=ops.cast(epsilon, dtype),
+        grad=ops.cast(gradient, dtype),
+    )
 
 
 def sgd(gradients, variables, velocities, *, learning_rate, momentum, nesterov):

@@ -46,6 +46,23 @@ class Adam(Fused, keras.optimizers.Adam):
     epsilon stands outside the bias correction.
     """
 
+    def update_step(self, gradient, variable, learning_rate):
+        """Keras' method, for one variable: on TensorFlow, a kernel of its own."""
+        if self.amsgrad or not kernels.takes_adam(gradient):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        kernels.adam_of_one(
+            gradient,
+            variable,
+            *self.slots(self._momentums, [variable]),
+            *self.slots(self._velocities, [variable]),
+            learning_rate=learning_rate,
+            step=self.iterations + 1,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+
     def fused_update(self, gradients, variables, learning_rate):
         kernels.adam(
             gradients,
