@@ -58,7 +58,7 @@ def main():
     from benchmarks import imports, memory, speed
     from benchmarks.cases import CASES
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     results = dict(
         backend=chosen.backend,
         rounds=chosen.rounds,
@@ -91,20 +91,25 @@ def tables(results):
 
     from benchmarks.cases import CASES
 
-    table = Table(title=f"keraszoo on {results['backend']}, one thread of {results['machine']['processor']}")
-    for heading in ("model", "work", "ours, ms", "native, ms", "ratio", "quartiles", "against"):
-        table.add_column(heading, justify="right" if "ms" in heading or heading == "ratio" else "left")
+    table = Table(
+        title=f"keraszoo on {results['backend']}, one thread of {results['machine']['processor']}, ms per batch",
+        caption="; ".join(
+            f"{name}: {CASES[name].batch_size} images of {'x'.join(map(str, CASES[name].input_shape))}"
+            for name in results["speed"]
+        ),
+    )
+    for heading in ("model", "work", "ours", "native", "ratio", "quartiles", "against"):
+        table.add_column(heading, justify="right" if heading in ("ours", "native", "ratio") else "left")
     for name, kinds in results["speed"].items():
-        shape = "x".join(map(str, CASES[name].input_shape))
         for kind, rivals in kinds.items():
             for found in rivals.values():
                 table.add_row(
-                    f"{name} {shape}, batch {CASES[name].batch_size}",
+                    name,
                     kind,
                     f"{found['ours_ms']:.2f}",
                     f"{found['native_ms']:.2f}",
                     f"{found['ratio']:.2f}",
-                    "{:.2f} to {:.2f}".format(*found["quartiles"]),
+                    "{:.2f}-{:.2f}".format(*found["quartiles"]),
                     found["native"],
                 )
     yield table

@@ -13,11 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SIDES = {
-    "torch": [{"layout": "last"}, {"layout": "first"}],
-    "jax": [{}],
-    "tensorflow": [{"compiled": False}, {"compiled": True}],
-}
+from benchmarks.sides import OPTIONS
 
 
 def growth(backend, case):
@@ -26,7 +22,7 @@ def growth(backend, case):
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "weights.npz")
         found = {"keraszoo": measured([*run, "keraszoo", weights])}
-        for options in SIDES[backend]:
+        for options in OPTIONS[backend]:
             label = " ".join([backend, *(f"{key}={value}" for key, value in options.items())])
             found[label] = measured([*run, json.dumps(options), weights])
     return found

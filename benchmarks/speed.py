@@ -1,15 +1,8 @@
 """Who is faster: rounds in which every side does the same work, one after the other."""
 
-import time
-
 import numpy as np
 
 from benchmarks.sides import agreed
-
-WORK = {
-    "forward": lambda side, x, y: side.predict(x),
-    "training": lambda side, x, y: side.fit(x, y),
-}
 
 
 def compare(backends, case, rounds):
@@ -21,25 +14,25 @@ def compare(backends, case, rounds):
         rounds: How often every side takes its turn.
 
     Returns:
-        For each kind of work: a dict of labels to processor milliseconds per batch, an array with an
-        entry for each round.
+        For "forward" and "training": a dict of labels to processor milliseconds per batch, an array
+        with an entry for each round.
     """
     x, y = case.data()
-    ours, natives = agreed(backends[0], case, x, y)
-    for backend in backends[1:]:
-        natives += agreed(backend, case, x, y)[1]
+    ours, natives = agreed(backends, case, x, y)
     sides = [ours, *natives]
-    taken = {kind: {side.label: [] for side in sides} for kind in WORK}
-    for kind, work in WORK.items():
-        for side in sides:
-            work(side, x, y)  # compile, and warm up
-        for turn in range(rounds):
-            first = turn % len(sides)
-            for side in sides[first:] + sides[:first]:
-                start = time.process_time()
-                work(side, x, y)
-                taken[kind][side.label].append((time.process_time() - start) / case.batches * 1e3)
-    return {kind: {label: np.array(times) for label, times in sides.items()} for kind, sides in taken.items()}
+    return {work: rounds_of(work, sides, x, y, rounds, case.batches) for work in ("forward", "training")}
+
+
+def rounds_of(work, sides, x, y, rounds, batches):
+    """Every side in turn, each round beginning with another one."""
+    taken = {side.label: [] for side in sides}
+    for side in sides:
+        side.timed(work, x, y)  # compiles, and warms up
+    for turn in range(rounds):
+        first = turn % len(sides)
+        for side in sides[first:] + sides[:first]:
+            taken[side.label].append(side.timed(work, x, y) / batches * 1e3)
+    return {label: np.array(times) for label, times in taken.items()}
 
 
 def summary(times, backend):
