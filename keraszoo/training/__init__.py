@@ -1,0 +1,25 @@
+"""The training step, written once for the three backends.
+
+from keraszoo.training import MultiPlayerModel, Player, gradient
+"""
+
+import importlib
+
+PUBLIC = {
+    "Batches": "keraszoo.training.batches",
+    "MultiPlayerModel": "keraszoo.training.game",
+    "Player": "keraszoo.training.game",
+    "PlayerOptimizers": "keraszoo.training.optimizers",
+    "follow": "keraszoo.training.game",
+    "gradient": "keraszoo.backend.autodiff",
+}
+
+
+def __getattr__(name):  # at first use: a game is an `Architecture`, which stands on this room
+    if name not in PUBLIC:
+        raise AttributeError(f"keraszoo.training has no {name!r}; it has {', '.join(PUBLIC)}.")
+    return getattr(importlib.import_module(PUBLIC[name]), name)
+
+
+def __dir__():
+    return sorted([*globals(), *PUBLIC])

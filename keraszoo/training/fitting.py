@@ -56,7 +56,7 @@ class Fitting(Step):
 
         Keras keeps those of the last time, and they break on the labels of another loss.
         """
-        if metrics is None and weighted_metrics is None:
+        if metrics is None and weighted_metrics is None and loss is not None:
             metrics = []
         self.jit_choice = jit_compile
         super().compile(

@@ -99,3 +99,98 @@ class SGD(Fused, keras.optimizers.SGD):
             momentum=self.momentum,
             nesterov=self.nesterov,
         )
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class PlayerOptimizers(keras.optimizers.Optimizer):
+    """The optimizers of a game, one for each player, where Keras' trainers look for a single one.
+
+    `compile` of a `keraszoo.training.MultiPlayerModel` makes it; `model.optimizer["generator"]` is the
+    optimizer of one player, with its own learning rate, schedule, clipping and accumulation. Setting
+    `learning_rate` sets all of them.
+
+    Args:
+        players: Dict from names of players to Keras optimizers, in order of play.
+        name: Name of the whole.
+
+    Attributes:
+        optimizers: List of the optimizers, where Keras' callbacks look for learning rates.
+        iterations: Steps of the game so far.
+    """
+
+    def __init__(self, players, name="players"):
+        super().__init__(learning_rate=0.0, name=name)
+        self.players = dict(players)
+        for player, optimizer in self.players.items():
+            getattr(optimizer, "inner_optimizer", optimizer).name = player  # as logs and saved files call it
+            optimizer.name = player
+
+    def __getitem__(self, player):
+        return self.players[player]
+
+    @property
+    def optimizers(self):
+        return list(self.players.values())
+
+    @property
+    def variables(self):
+        return [*self._variables, *(v for optimizer in self.optimizers for v in optimizer.variables)]
+
+    @property
+    def iterations(self):
+        return self._iterations
+
+    @property
+    def learning_rate(self):
+        rates = {name: float(optimizer.learning_rate) for name, optimizer in self.players.items()}
+        if len(set(rates.values())) > 1:
+            raise AttributeError(f"Each player has a learning rate of its own: {rates}.")
+        return next(iter(self.players.values())).learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = rate
+
+    def assign_players(self, trained):
+        """Say who trains what, before `build`: a dict from names of players to lists of Keras variables."""
+        ids = {name: {id(v) for v in variables} for name, variables in trained.items()}
+        every = {id(v): v for variables in trained.values() for v in variables}
+        self.trained = trained
+        self.idle = {name: [v for i, v in every.items() if i not in own] for name, own in ids.items()}
+
+    def build(self, variables):
+        """Make the variables of each optimizer; called by `compile`."""
+        if self.built:
+            return
+        for name, optimizer in self.players.items():
+            if not optimizer.built:
+                optimizer.build(self.trained[name])
+        self._trainable_variables = list(variables)
+        self.built = True
+
+    def apply(self, gradients, variables=None):
+        raise TypeError("The players of a game take turns: each has an optimizer of its own.")
+
+    def finalize_variable_values(self, variables):
+        """At the end of `fit`: the moving averages of optimizers that keep some become the weights."""
+        for name, optimizer in self.players.items():
+            optimizer.finalize_variable_values(self.trained[name])
+
+    def save_own_variables(self, store):
+        """The number of steps; Keras saves each of `optimizers` by itself."""
+        store["iterations"] = ops.convert_to_numpy(self._iterations)
+
+    def load_own_variables(self, store):
+        self._iterations.assign(store["iterations"][()])
+
+    def get_config(self):
+        return dict(
+            name=self.name,
+            players={n: keras.saving.serialize_keras_object(o) for n, o in self.players.items()},
+        )
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        players = {n: keras.saving.deserialize_keras_object(o) for n, o in config["players"].items()}
+        return cls(players, config["name"])

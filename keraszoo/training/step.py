@@ -44,10 +44,49 @@ class Step(Graph):
         """`keras.Model.predict`, with its arguments."""
         return super().predict(*args, callbacks=promptly(callbacks), **kwargs)
 
+    def make_train_function(self, force=False):
+        return several(self, "train_function", super().make_train_function, force, join=last)
+
+    def make_test_function(self, force=False):
+        return several(self, "test_function", super().make_test_function, force, join=last)
+
+    def make_predict_function(self, force=False):
+        return several(self, "predict_function", super().make_predict_function, force, join=concatenated)
+
     def _post_build(self):
         """Keras (3.15) lists all weights for torch anew at every `train_on_batch`; once is enough."""
         if not kernels.EAGER or len(getattr(self, "_torch_params", ())) != len(self.variables):
             super()._post_build()
+
+
+def several(model, name, make, force, join):
+    """Make one of a trainer's functions; on torch, where Keras' own takes one batch, one that takes several.
+
+    Args:
+        model: Its `steps_per_execution` says how many.
+        name: The attribute that holds the function.
+        make: Keras' method that makes it.
+        force: Make it anew.
+        join: What to do with a list of results.
+    """
+    steps = model.steps_per_execution
+    if not kernels.EAGER or steps == 1 or (getattr(model, name) is not None and not force):
+        return make(force)
+    model.steps_per_execution = 1
+    try:
+        make(force)
+    finally:
+        model.steps_per_execution = steps
+    one = getattr(model, name)
+    setattr(model, name, lambda batches: join([one([batch]) for batch in batches]))
+
+
+def last(results):
+    return results[-1]
+
+
+def concatenated(results):
+    return keras.tree.map_structure(lambda *parts: keras.ops.concatenate(parts), *results)
 
 
 class Prompt(keras.callbacks.Callback):
