@@ -107,11 +107,9 @@ def plain(recipe):
 
 def check_arguments(name, builder, arguments):
     """Refuse arguments that the builder does not have."""
-    known = inspect.signature(builder).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        return
+    known = {word: p for word, p in inspect.signature(builder).parameters.items() if p.kind is not p.VAR_KEYWORD}
     for word in arguments:
-        if word not in known:
+        if word not in (*known, "name"):
             hint = registry.nearest(word, known, f"keraszoo.describe({name!r})")
             raise TypeError(f"{name} has no argument {word!r}. {hint} It takes: {', '.join(known)}.")
 
@@ -219,7 +217,7 @@ def describe(name):
         departures=departures(inspect.getdoc(inspect.getmodule(builder))),
         parameters=trainable(model),
         reference_parameters=found.parameters,
-        input=f"{shape(model.input_shape)}, floating",
+        input=" and ".join(f"{shape(s)}, floating" for s in each(model.input_shape)),
         output=f"{shape(model.output_shape)}, float32",
         signature=signature(builder, found.size),
         size=found.size,
@@ -232,7 +230,8 @@ def signature(builder, size):
     """How a builder is called, with what the name fixes as defaults."""
     known = inspect.signature(builder)
     fixed = [p.replace(default=size.get(p.name, p.default)) for p in known.parameters.values()]
-    return str(known.replace(parameters=[p for p in fixed if p.name != "name"]))
+    shown = [p for p in fixed if p.name != "name" and p.kind is not p.VAR_KEYWORD]
+    return str(known.replace(parameters=shown))
 
 
 def abstract(builder, arguments):
@@ -253,6 +252,11 @@ def abstract(builder, arguments):
 def trainable(model):
     """Number of trainable parameters."""
     return sum(math.prod(v.shape) for v in model.trainable_variables)
+
+
+def each(shapes):
+    """The shapes of several inputs, or of one."""
+    return shapes if isinstance(shapes, list) else [shapes]
 
 
 def shape(dimensions):

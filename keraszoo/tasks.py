@@ -65,6 +65,10 @@ class Task:
         powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
 
+    def inputs(self, model, x):
+        """What `predict` takes, where `fit` takes `x`."""
+        return x
+
     def memorises(self, model, x, y, epochs=400):
         """Whether fitting one batch brings the loss below 5 % of where it started."""
         rate = float(model.optimizer.learning_rate)
@@ -77,6 +81,63 @@ class Task:
         return False
 
 
+@dataclass(frozen=True)
+class Game:
+    """As `Task`, for models in which several players learn, each with a loss of its own."""
+
+    about: str
+    gives: str  # what there is to fit on: "points", "images", "labelled images" or "pairs" of images
+    stands_in_for: tuple[str, ...] = ()
+
+    def scoring(self, optimizer="adam", **arguments):
+        """Arguments for `compile`: an optimizer of which each player gets a copy."""
+        return dict(optimizer=OPTIMIZERS[optimizer](**{"learning_rate": 2e-4, **arguments}))
+
+    def example(self, count, *, input_shape, num_classes=None, **config):
+        """A batch of random data to fit a model on that was built with these arguments.
+
+        Returns:
+            x: (count, *input_shape), float32; images lie in [-1, 1].
+            y: None for points and images; (count,), int32 categories; or another set of images.
+        """
+        rng = np.random.default_rng(count)
+        if self.gives == "points":
+            return rng.normal(size=(count, *input_shape)).astype("float32"), None
+        x, other = rng.uniform(-1, 1, size=(2, count, *input_shape)).astype("float32")
+        if self.gives == "labelled images":
+            return x, (np.arange(count) % num_classes).astype("int32")
+        return x, (other if self.gives == "pairs" else None)
+
+    def inputs(self, model, x):
+        """What `predict` takes: what the model's inputs ask for, as much of it as there is of `x`."""
+        if self.gives == "pairs":
+            return x
+        rng = np.random.default_rng(len(x))
+        shapes = model.input_shape if isinstance(model.input_shape, list) else [model.input_shape]
+        found = [rng.normal(size=(len(x), *shape[1:])).astype("float32") for shape in shapes]
+        if self.gives == "labelled images":
+            found[1] = (np.arange(len(x)) % model.num_classes).astype("int32")
+        return found if len(found) > 1 else found[0]
+
+    def memorises(self, model, x, y, epochs=400):
+        """Whether each player in turn, against the others standing still, brings its loss below 5 % on one batch."""
+        return all(self.wins(model, player, x, y, epochs) for player in model.players())
+
+    def wins(self, model, player, x, y, epochs):
+        """Whether a player brings its own loss below 5 % of where it started."""
+        model.optimizer.learning_rate = 3e-3
+
+        def loss():
+            return model.evaluate(x, y, verbose=0, return_dict=True)[f"{player}_loss"]
+
+        first = loss()
+        for _ in range(0, epochs, 40):
+            model.fit(x, y, epochs=40, batch_size=len(x), verbose=0, only=[player])
+            if loss() <= 0.05 * abs(first):
+                return True
+        return False
+
+
 TASKS = {
     "classification": Task("one of several classes, for inputs of any shape", "categories"),
     "image_classification": Task("one of several classes for an image", "categories"),
@@ -85,4 +146,8 @@ TASKS = {
         "labels",
         stands_in_for=("classification", "image_classification"),
     ),
+    "point_generation": Game("points like those it was fitted on", "points"),
+    "image_generation": Game("images like those it was fitted on", "images"),
+    "conditional_image_generation": Game("images of a class that is asked for", "labelled images"),
+    "image_translation": Game("an image in another style", "pairs"),
 }

@@ -301,7 +301,7 @@ def test_the_usual_callbacks(tmp_path):
     assert len(rows) == 4 and {"critic_loss", "generator_loss", "learning_rate_critic"} <= set(rows[0])
     assert rates[0] < 0.051 and all(b < 0.51 * a for a, b in zip(rates, rates[1:], strict=False))
     loaded = keraszoo.load(tmp_path / "4.keras")
-    assert_same(everything(loaded), everything(model))
+    assert_same(arrays(loaded.variables), arrays(model.variables))  # rates were lowered after it was saved
 
 
 def test_early_stopping_brings_the_best_weights_back():

@@ -69,6 +69,45 @@ def check_inputs(model, x, prefix=""):
         )
 
 
+def check_samples(model, name, value, shape):
+    """Refuse an array that does not hold samples of one shape, or holds images outside [-1, 1].
+
+    Args:
+        model: For whom; its name is in the message.
+        name: What the array is called.
+        value: The array.
+        shape: (height, width, channels) of an image, or the shape of another sample.
+
+    Returns:
+        The array, as NumPy's.
+    """
+    value = array(value)
+    check_numbers(name, value)
+    if not fits(value.shape, (None, *shape)):
+        raise ValueError(f"{name} has shape {shown(value.shape)}; {model.name} takes {shown((None, *shape))}.")
+    if len(shape) == 3 and (value.min() < -1.001 or value.max() > 1.001):
+        raise ValueError(
+            f"{name} must hold images in [-1, 1], got values from {value.min():g} to {value.max():g}. "
+            "Images from 0 to 255 are taken there by images / 127.5 - 1."
+        )
+    return value
+
+
+def check_labels(name, value, count, num_classes):
+    """Refuse labels that are not one class number for each of `count` samples."""
+    value = array(value)
+    check_numbers(name, value)
+    if value.ndim == 2 and value.shape[1] == 1:
+        value = value[:, 0]
+    if value.shape != (count,):
+        raise ValueError(f"{name} must hold as many samples as x, {count} class numbers, got shape {value.shape}.")
+    if value.min() < 0 or value.max() >= num_classes or (value != np.floor(value)).any():
+        raise ValueError(
+            f"{name} must hold class numbers from 0 to {num_classes - 1}, got values from {value.min():g} to "
+            f"{value.max():g}."
+        )
+
+
 def check_numbers(name, value):
     """Refuse what is empty, not a number, or not finite."""
     if value.dtype == object or not (
@@ -184,7 +223,7 @@ class Checked(keras.utils.PyDataset):
     def __getitem__(self, index):
         batch = self.dataset[index]
         if isinstance(batch, tuple):
-            check_batch(self.model, *batch, prefix=self.prefix)
+            self.model.check_batch(*batch, prefix=self.prefix)
         return batch
 
     def on_epoch_begin(self):

@@ -102,7 +102,7 @@ class Fitting(Step):
         """
         self._assert_compile_called("fit")
         if is_array_like(x):
-            checks.check_batch(self, x, y, sample_weight)
+            self.check_batch(x, y, sample_weight)
             if validation_split and validation_data is None:
                 (x, y, sample_weight), validation_data = split((x, y, sample_weight), validation_split)
         validation_data = self.checked(validation_data, "validation ")
@@ -154,27 +154,35 @@ class Fitting(Step):
     def predict(self, x, batch_size=None, verbose="auto", **kwargs):
         """`keras.Model.predict`, on checked data."""
         if is_array_like(x):
-            checks.check_inputs(self, x)
+            self.check_inputs(x)
         with surviving(self):
             return super().predict(x, batch_size, verbose, **kwargs)
 
     def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """`keras.Model.train_on_batch`, on checked data."""
-        checks.check_batch(self, x, y, sample_weight)
+        self.check_batch(x, y, sample_weight)
         with surviving(self):
             return super().train_on_batch(x, y, sample_weight, **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """`keras.Model.test_on_batch`, on checked data."""
-        checks.check_batch(self, x, y, sample_weight)
+        self.check_batch(x, y, sample_weight)
         with surviving(self):
             return super().test_on_batch(x, y, sample_weight, **kwargs)
 
     def predict_on_batch(self, x):
         """`keras.Model.predict_on_batch`, on checked data."""
-        checks.check_inputs(self, x)
+        self.check_inputs(x)
         with surviving(self):
             return super().predict_on_batch(x)
+
+    def check_batch(self, x, y=None, sample_weight=None, prefix=""):
+        """Raise a ValueError for data that the model cannot learn from; `prefix` says where they come from."""
+        checks.check_batch(self, x, y, sample_weight, prefix)
+
+    def check_inputs(self, x, prefix=""):
+        """Raise a ValueError for data that the model cannot predict on."""
+        checks.check_inputs(self, x, prefix)
 
     def checked(self, data, prefix=""):
         """`data` as Keras takes it, refused if it does not fit: arrays, `(x, y)`, or a data set."""
@@ -182,15 +190,15 @@ class Fitting(Step):
             if data.num_batches == 0:
                 raise ValueError(f"{prefix}data set {type(data).__name__} is empty: it has no batches.")
             if isinstance(data, Batches):  # all of it is at hand
-                checks.check_batch(self, *keras.utils.unpack_x_y_sample_weight(data.data), prefix=prefix)
+                self.check_batch(*keras.utils.unpack_x_y_sample_weight(data.data), prefix=prefix)
                 return data
             if isinstance(first := data[0], tuple):
-                checks.check_batch(self, *first, prefix=prefix)
+                self.check_batch(*first, prefix=prefix)
             if data.use_multiprocessing or isinstance(data, Shuffled):
                 return data
             return checks.Checked(data, self, prefix)
         if isinstance(data, (tuple, list)) and is_array_like(data):
-            checks.check_batch(self, *data, prefix=prefix)
+            self.check_batch(*data, prefix=prefix)
         return data
 
     def save(self, filepath, overwrite=True, **kwargs):

@@ -254,13 +254,13 @@ class MultiPlayerModel(Architecture):
                 idle=self.optimizer.idle[name],
             )
             apply_gradients(optimizer, gradients, variables)
-            self.note(name, scaled / scale, batch)
+            self.note(self.trackers[name], scaled / scale, batch)
 
     def judge(self, data):
         """The losses on a batch; nobody learns."""
         data, players = unpacked(data), self.players()
         for name in self.trackers:
-            self.note(name, self.loss_of(name, players[name], data, False), data)
+            self.note(self.trackers[name], self.loss_of(name, players[name], data, False), data)
         return self.get_metrics_result()
 
     def loss_of(self, name, player, batch, training):
@@ -275,13 +275,13 @@ class MultiPlayerModel(Architecture):
                 loss += variable.regularizer(variable)
         return loss
 
-    def note(self, name, loss, batch):
-        """Add a loss to a player's mean."""
-        count = ops.shape(next(v for v in keras.tree.flatten(batch) if v is not None))[0]
+    def note(self, metric, mean, like):
+        """Add the mean over a batch to a `keras.metrics.Mean`; `like` is as long as the batch."""
+        count = ops.shape(next(v for v in keras.tree.flatten(like) if v is not None))[0]
         if kernels.EAGER:
-            kernels.include(self.trackers[name], loss * count, count)
+            kernels.include(metric, mean * count, count)
         else:
-            self.trackers[name].update_state(loss, sample_weight=count)
+            metric.update_state(mean, sample_weight=count)
 
     def fit(self, x=None, *args, callbacks=None, only=None, **kwargs):
         """`keras.Model.fit`, with its arguments.
