@@ -261,7 +261,8 @@ def each(shapes):
 
 def shape(dimensions):
     """(None, 28, 28, 1) as a reader wants it."""
-    return "(batch, " + ", ".join("any" if d is None else str(d) for d in dimensions[1:]) + ")"
+    sizes = ["any" if d is None else str(d) for d in dimensions[1:]]
+    return f"({', '.join(['batch', *sizes])})"
 
 
 def departures(docstring):

@@ -148,8 +148,8 @@ def test_says_what_is_wrong_with_the_input(name):
     if y is not None:
         with pytest.raises(ValueError, match="as many samples"):
             model.fit(x, y[:-1], verbose=0)
-    with pytest.raises(TypeError, match="no argument 'num_clases'.*'num_classes'"):
-        keraszoo.build(name, num_clases=3)
+    with pytest.raises(TypeError, match="no argument 'input_shap'.*'input_shape'"):
+        keraszoo.build(name, input_shap=3)
     assert np.isfinite(predict(model, inputs)[0]).all()  # and is none the worse for it
 
 
