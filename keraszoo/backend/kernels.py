@@ -155,6 +155,31 @@ def convolution(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=
     return torch.conv2d(x, kernel, bias, strides, zeros, dilation, groups).permute(0, 2, 3, 1)
 
 
+def transposed_convolution(x, kernel, bias=None, strides=(1, 1), padding="valid"):
+    """What a convolution does to gradients: spread each pixel over a window, and add a bias.
+
+    Args:
+        x: (batch, height, width, channels), floating.
+        kernel: (rows, columns, filters, channels), of the dtype of `x`.
+        bias: (filters,), of the dtype of `x`, or None.
+        strides: Steps of the window in pixels, down and across; not above the kernel's rows and columns.
+        padding: "valid", or "same": as much is cut off on all sides as leaves the image times the
+            strides, where it is as much on both sides.
+
+    Returns:
+        (batch, new height, new width, filters), floating.
+    """
+    if not EAGER:
+        y = ops.conv_transpose(x, kernel, strides, padding, data_format="channels_last")
+        return y if bias is None else ops.add(y, bias)
+    x, kernel, bias = _channels_last(x), _tensor(kernel), _tensor(bias)
+    cut = [
+        (k - step) // 2 if padding == "same" else 0 for k, step in zip(kernel.shape, strides, strict=False)
+    ]
+    kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)  # see `by_filters`
+    return torch.conv_transpose2d(x, kernel, bias, strides, cut).permute(0, 2, 3, 1)
+
+
 def by_filters(initializer):
     """`initializer`, for a kernel that lies filter by filter in memory, as torch wants it, whatever its shape says.
 

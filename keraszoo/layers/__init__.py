@@ -7,6 +7,7 @@ from keraszoo.layers.contrast import GlobalContrastNormalization as GlobalContra
 from keraszoo.layers.contrast import LocalContrastNormalization as LocalContrastNormalization
 from keraszoo.layers.convolution import AveragePooling2D as AveragePooling2D
 from keraszoo.layers.convolution import Conv2D as Conv2D
+from keraszoo.layers.convolution import Conv2DTranspose as Conv2DTranspose
 from keraszoo.layers.convolution import MaxPooling2D as MaxPooling2D
 from keraszoo.layers.dense import Dense as Dense
 from keraszoo.layers.dense import Flatten as Flatten

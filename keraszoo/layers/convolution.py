@@ -43,6 +43,44 @@ class Conv2D(Quick, keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable("keraszoo")
+class Conv2DTranspose(Quick, keras.layers.Conv2DTranspose):
+    """Keras' layer, with the same arguments, weights and numbers, faster on torch.
+
+    Shapes:
+        x:       (batch, height, width, channels), floating.
+        returns: (batch, new height, new width, filters), floating: as large as the image times the
+            strides, and larger by what the kernel has in excess of the strides where padding is "valid".
+    """
+
+    cast = "kernel"
+
+    def add_weight(self, shape=None, initializer=None, *args, name=None, **kwargs):
+        """Keras' method; on torch the kernel lies in memory channel by channel of what comes in."""
+        if name == "kernel" and self.data_format == "channels_last":
+            initializer = kernels.by_filters(initializer)
+        return super().add_weight(shape, initializer, *args, name=name, **kwargs)
+
+    def call(self, inputs):
+        if not self.is_plain():
+            return super().call(inputs)
+        outputs = kernels.transposed_convolution(
+            inputs, self.kernel, self.bias if self.use_bias else None, self.strides, self.padding
+        )
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def is_plain(self):
+        """Whether the kernel exceeds the strides by what can be cut off alike on both sides, or not at all."""
+        excess = [k - step for k, step in zip(self.kernel_size, self.strides, strict=True)]
+        return (
+            self.data_format == "channels_last"
+            and self.output_padding is None
+            and self.dilation_rate == (1, 1)
+            and min(excess) >= 0
+            and (self.padding == "valid" or not any(n % 2 for n in excess))
+        )
+
+
+@keras.saving.register_keras_serializable("keraszoo")
 class MaxPooling2D(Quick, keras.layers.MaxPooling2D):
     """Keras' layer, with the same arguments and numbers, faster on torch.
 
