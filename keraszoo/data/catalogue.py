@@ -14,6 +14,7 @@ SETS = {
         embedded.digits,
         embedded.photographs,
         embedded.shapes,
+        embedded.sine_curve,
         directory.fashion_mnist,
         directory.cifar10_subset,
         directory.caltech_faces,

@@ -20,8 +20,9 @@ class Dataset:
         task: What `y` is: "image_classification" (int32 class numbers, (count,)),
             "multi_label_classification" (float32 zeros and ones, (count, classes)),
             "image_segmentation" (int32 class numbers, (count, height, width)),
-            "images" (None, or what `note` says).
-        train: The part to learn from. `x` is uint8, (count, height, width, channels).
+            "images" (None, or what `note` says), "points" (None).
+        train: The part to learn from. `x` is uint8, (count, height, width, channels); points are
+            float32, (count, dimensions).
         validation: The part to choose by.
         test: The part to judge by, once.
         class_names: Names of the classes, in the order of their numbers.
@@ -47,7 +48,7 @@ class Dataset:
 
     @property
     def input_shape(self):
-        """Shape of one input, without the batch: (height, width, channels)."""
+        """Shape of one input, without the batch: (height, width, channels), or (dimensions,)."""
         x = self.train[0]  # the array of a pair, or the first batch of a `PyDataset`
         return tuple((x[0] if isinstance(x, tuple) else x).shape[1:])
 

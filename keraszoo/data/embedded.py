@@ -1,4 +1,4 @@
-"""Data sets that need no file: scikit-learn's real images, and shapes drawn on the spot."""
+"""Data sets that need no file: scikit-learn's real images, and what is drawn on the spot."""
 
 import numpy as np
 
@@ -57,6 +57,31 @@ def photographs(image_size=None):
         source="scikit-learn's load_sample_images: china.jpg and flower.jpg",
         licence="CC BY 2.0",
         citation="Photographs by danielbuechele and vultilion, flickr.com",
+    )
+
+
+def sine_curve(count=1024, seed=0):
+    """Points on one wave of the sine: (x, sin x), with x spread evenly at random over [0, 2 pi].
+
+    Args:
+        count: Training points; a quarter as many test points come on top, at least one.
+        seed: A non-negative integer. Test points do not depend on `count`.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}.")
+
+    def part(number, size):
+        x = np.random.default_rng((seed, number)).uniform(0, 2 * np.pi, size)
+        return np.stack([x, np.sin(x)], axis=1).astype("float32"), None
+
+    return Dataset(
+        name="sine_curve",
+        task="points",
+        train=part(0, count),
+        test=part(1, max(1, count // 4)),
+        value_range=(-1.0, 6.2832),
+        source=f"generated, seed {seed}",
+        licence="none needed",
     )
 
 
