@@ -102,7 +102,7 @@ class Game:
         """
         rng = np.random.default_rng(count)
         if self.gives == "points":
-            return rng.normal(size=(count, *input_shape)).astype("float32"), None
+            return rng.normal(4, 1, size=(count, *input_shape)).astype("float32"), None  # not where noise is
         x, other = rng.uniform(-1, 1, size=(2, count, *input_shape)).astype("float32")
         if self.gives == "labelled images":
             return x, (np.arange(count) % num_classes).astype("int32")
@@ -126,14 +126,15 @@ class Game:
     def wins(self, model, player, x, y, epochs):
         """Whether a player brings its own loss below 5 % of where it started."""
         model.optimizer.learning_rate = 3e-3
+        name = f"{player}_loss"
 
-        def loss():
-            return model.evaluate(x, y, verbose=0, return_dict=True)[f"{player}_loss"]
+        def losses(epochs):
+            return model.fit(x, y, epochs=epochs, batch_size=len(x), verbose=0, only=[player]).history[name]
 
-        first = loss()
+        first = abs(losses(1)[0])
         for _ in range(0, epochs, 40):
-            model.fit(x, y, epochs=40, batch_size=len(x), verbose=0, only=[player])
-            if loss() <= 0.05 * abs(first):
+            last = np.mean(losses(40)[-5:])  # with dropout and the batch's own statistics, or without:
+            if min(last, model.evaluate(x, y, verbose=0, return_dict=True)[name]) <= 0.05 * first:
                 return True
         return False
 

@@ -476,7 +476,7 @@ def judged(image, filters, normalized=True):
         if normalized and level:
             x = normalization()(x)
         x = keras.layers.LeakyReLU(0.2)(x)
-    x = Conv2D(1, (height, width), use_bias=not normalized, kernel_initializer=small(), name="last")(x)
+    x = Conv2D(1, (height, width), use_bias=False, kernel_initializer=small(), name="last")(x)
     return keras.layers.Flatten(dtype="float32", name="logit")(x)
 
 

@@ -31,7 +31,7 @@ class Player:
             returns a scalar tensor. What its networks' regularizers ask of weights is added.
         repeat: Updates in a step. Each sees the same batch, and noise of its own.
         split: Let each of the updates see its own part of the batch instead.
-        every: Take turns only in every so many steps, beginning with step number `every`.
+        every: Take turns only in every so many steps, beginning with step number `every`; alone, in each.
 
     Raises:
         TypeError: `networks` are no layers, or `loss` cannot be called.
@@ -234,7 +234,7 @@ class MultiPlayerModel(Architecture):
         players, step = self.players(), self.optimizer.iterations
         for name in self.trackers:
             turns = partial(self.take_turns, name, players[name], data)
-            if players[name].every == 1:
+            if players[name].every == 1 or len(self.trackers) == 1:
                 turns()
             else:
                 when(ops.equal((step + 1) % players[name].every, 0), turns)
