@@ -1,0 +1,26 @@
+"""Is it learning, and if not, why: figures for what a model makes, beside what it learned from."""
+
+from keraszoo.diagnostics.curve import coverage, curve_error
+from keraszoo.diagnostics.samples import (
+    Judge,
+    class_shares,
+    classes_seen,
+    features,
+    frechet_distance,
+    precision_recall,
+    report,
+    table,
+)
+
+__all__ = [
+    "Judge",
+    "class_shares",
+    "classes_seen",
+    "coverage",
+    "curve_error",
+    "features",
+    "frechet_distance",
+    "precision_recall",
+    "report",
+    "table",
+]
