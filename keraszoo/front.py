@@ -107,7 +107,9 @@ def plain(recipe):
 
 def check_arguments(name, builder, arguments):
     """Refuse arguments that the builder does not have."""
-    known = {word: p for word, p in inspect.signature(builder).parameters.items() if p.kind is not p.VAR_KEYWORD}
+    known = {
+        word: p for word, p in inspect.signature(builder).parameters.items() if p.kind is not p.VAR_KEYWORD
+    }
     for word in arguments:
         if word not in (*known, "name"):
             hint = registry.nearest(word, known, f"keraszoo.describe({name!r})")

@@ -63,7 +63,9 @@ def test_card_is_complete(name):
     entry = registry.entry(name)
     assert entry.task in TASKS
     assert entry.paper.startswith("https://")
-    parameters = {n for n, p in inspect.signature(entry.load()).parameters.items() if p.kind is not p.VAR_KEYWORD}
+    parameters = {
+        n for n, p in inspect.signature(entry.load()).parameters.items() if p.kind is not p.VAR_KEYWORD
+    }
     assert {"input_shape"} | ({"num_classes"} & parameters) <= set(entry.tiny)
     assert set(entry.tiny) | set(entry.size) <= parameters
     doc = inspect.getdoc(entry.load())
@@ -128,7 +130,9 @@ def test_runs_in_half_precision_and_answers_in_full(name):
     try:
         model, x, y = tiny(name)
         model.fit(x, y, verbose=0)
-        assert all(np.isfinite(v).all() and v.dtype == "float32" for v in predict(model, asked(name, model, x)))
+        assert all(
+            np.isfinite(v).all() and v.dtype == "float32" for v in predict(model, asked(name, model, x))
+        )
     finally:
         keras.config.set_dtype_policy("float32")
 

@@ -19,7 +19,7 @@ import numpy as np
 from keras import ops
 
 from keraszoo.architecture import Network
-from keraszoo.layers import BatchNormalization, Conv2D, Dense, Dropout
+from keraszoo.layers import BatchNormalization, Conv2D, Conv2DTranspose, Dense, Dropout
 from keraszoo.registry import register
 from keraszoo.training import MultiPlayerModel, Player, checks, follow, gradient
 
@@ -450,11 +450,11 @@ def drawn_from(noise, input_shape, filters):
     x = keras.layers.Reshape((height, width, widths[0]))(x)
     x = keras.layers.ReLU()(normalization()(x))
     for count in widths[1:]:
-        x = keras.layers.Conv2DTranspose(
-            count, 4, strides=2, padding="same", use_bias=False, kernel_initializer=small()
-        )(x)
+        x = Conv2DTranspose(count, 4, strides=2, padding="same", use_bias=False, kernel_initializer=small())(
+            x
+        )
         x = keras.layers.ReLU()(normalization()(x))
-    x = keras.layers.Conv2DTranspose(
+    x = Conv2DTranspose(
         input_shape[-1], 4, strides=2, padding="same", use_bias=False, kernel_initializer=small(), name="last"
     )(x)
     return keras.layers.Activation("tanh", dtype="float32", name="image")(x)

@@ -383,7 +383,8 @@ def follow(copy, network, momentum=0.999):
 
 def unpacked(data):
     """What a loss is called with: `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    tensors = keras.tree.map_structure(lambda v: None if v is None else ops.convert_to_tensor(v), data)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tensors)
     return (x, y, sample_weight) if sample_weight is not None else (x,) if y is None else (x, y)
 
 
