@@ -21,6 +21,11 @@ RUNS = {
         ["degradation.png", "degradation.csv"],
         "training error",
     ),
+    "learn_a_curve.py": (
+        ["--ahead", "1", "--epochs", "2", "--every", "1", "--balance", "5"],
+        ["model.keras", "losses.png", "points/film.gif"],
+        "mean |y - sin x|",
+    ),
 }
 
 

@@ -1,6 +1,9 @@
 """What to watch and what to keep while fitting."""
 
+from keraszoo.callbacks.balance import Balance, Losses
 from keraszoo.callbacks.history import Curves, History
 from keraszoo.callbacks.run import RunFolder
+from keraszoo.callbacks.samples import Samples, Scatter
+from keraszoo.callbacks.variety import Variety
 
-__all__ = ["Curves", "History", "RunFolder"]
+__all__ = ["Balance", "Curves", "History", "Losses", "RunFolder", "Samples", "Scatter", "Variety"]

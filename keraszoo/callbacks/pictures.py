@@ -1,4 +1,6 @@
-"""Pictures of how a classifier does: its curves, its confusions, its answers. Each is a PNG file, written whole."""
+"""Pictures of how a model does: its curves, a classifier's answers, a generator's samples. Each file is written whole."""
+
+from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -7,6 +9,7 @@ from matplotlib.figure import Figure
 from keraszoo.callbacks.files import whole
 
 RIGHT, WRONG, MUTED = "tab:green", "tab:red", "0.45"
+FILMS = (".gif", ".mp4")
 
 
 def curves(path, rows):
@@ -102,6 +105,139 @@ def predictions(path, images, labels, probabilities, class_names, count=25, wors
         if wrong[i]:
             panel.set_xlabel(f"is {short(class_names[labels[i]], 18)}", fontsize=8)
     save(figure, path)
+
+
+def grid(path, images, title="", captions=None, columns=None):
+    """Generated images side by side, in rows.
+
+    Args:
+        path: The PNG file.
+        images: (count, height, width, channels), one channel or three: floats in [-1, 1], or bytes.
+        title: Above all of them.
+        captions: A word for each image, in its corner.
+        columns: Images in a row; by default such that there are about as many rows.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        images = np.clip((images + 1) * 127.5, 0, 255).astype("uint8")
+    count, height, width, channels = images.shape
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    gap = max(1, width // 16)
+    page = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, "uint8")
+    corners = [(i // columns * (height + gap), i % columns * (width + gap)) for i in range(count)]
+    for image, (top, left) in zip(images, corners, strict=True):
+        page[top : top + height, left : left + width] = image
+    side = max(0.7, width / 100)  # inches, at a hundred pixels each
+    figure, (panel,) = sheet(
+        1, width=columns * side + 0.2, height=rows * side * height / width + 0.5, columns=1
+    )
+    panel.imshow(page.repeat(3, axis=2) if channels == 1 else page, interpolation="nearest")
+    panel.set_axis_off()
+    panel.set_title(title, fontsize=10)
+    for caption, (top, left) in zip(captions or [], corners, strict=False):
+        text = panel.text(left, top, short(caption, 12), fontsize=7, color="white", va="top")
+        text.set_bbox(dict(facecolor="black", edgecolor="none", alpha=0.6, pad=1))
+    save(figure, path)
+
+
+def scatter(path, real, generated, title=""):
+    """Points that a model learned from, and points that it made. The frame is that of the real ones.
+
+    Args:
+        path: The PNG file.
+        real, generated: (count, 2), floating; counts may differ.
+        title: Above all of them.
+    """
+    real, generated = np.asarray(real), np.asarray(generated)
+    figure, (panel,) = sheet(1, width=5.6, height=3.8, columns=1)
+    panel.plot(*real.T, ".", color="0.75", markersize=4, label="real")
+    panel.plot(*generated.T, ".", color="tab:blue", markersize=4, label="generated")
+    low, high = real.min(axis=0), real.max(axis=0)
+    for limit, a, b in zip((panel.set_xlim, panel.set_ylim), low, high, strict=True):
+        limit(a - 0.15 * (b - a), b + 0.15 * (b - a))
+    panel.set_title(title, fontsize=10)
+    panel.set_xlabel("x")
+    panel.set_ylabel("y")
+    panel.grid(alpha=0.3)
+    panel.legend(loc="upper right")
+    save(figure, path)
+
+
+def players(path, rows):
+    """The losses of all players in one panel; what each discriminator gets right in another, if known.
+
+    Args:
+        path: The PNG file.
+        rows: A dict for each epoch, with `epoch` and numbers, of which those called `NAME_loss` and
+            `NAME_accuracy` are drawn; `val_NAME_loss` is drawn dashed, in the colour of `NAME_loss`.
+    """
+    names = dict.fromkeys(key.removeprefix("val_") for row in rows for key in row)
+    kinds = {
+        "losses": [name for name in names if name.endswith("_loss")],
+        "accuracies": [name for name in names if name.endswith("_accuracy")],
+    }
+    kinds = {title: found for title, found in kinds.items() if found}
+    figure, panels = sheet(len(kinds), width=5.2, height=3.6, columns=2)
+    for panel, (title, found) in zip(panels, kinds.items(), strict=True):
+        for number, name in enumerate(found, start=3 * (title == "accuracies")):
+            for key, style in ((name, "-"), (f"val_{name}", "--")):
+                points = [(row["epoch"], row[key]) for row in rows if key in row]
+                if points:
+                    label = key.rsplit("_", 1)[0].replace("val_", "validation: ").replace("_", " ")
+                    marker = "." if len(points) < 30 else ""
+                    panel.plot(
+                        *zip(*points, strict=True), style, color=f"C{number}", marker=marker, label=label
+                    )
+        if title == "accuracies":
+            panel.axhline(0.5, color=MUTED, linewidth=0.8)
+            panel.set_ylim(-0.02, 1.02)
+        panel.set_title(title)
+        panel.set_xlabel("epoch")
+        panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        panel.grid(alpha=0.3)
+        panel.legend()
+    save(figure, path)
+
+
+def animation(path, files, seconds=0.2, most=100):
+    """Pictures one after the other, as a film; the last one stays for two seconds.
+
+    Args:
+        path: A file that ends in .gif or .mp4.
+        files: Pictures of one size.
+        seconds: How long each is shown.
+        most: Pictures shown; of more, so many are chosen evenly, the first and the last among them.
+
+    Raises:
+        ValueError: `path` ends otherwise.
+    """
+    import imageio.v3 as imageio
+
+    path, files = Path(path), list(files)
+    if path.suffix not in FILMS:
+        raise ValueError(f"path must end in {' or '.join(FILMS)}, got {str(path)!r}.")
+    files = [
+        files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int))
+    ]
+    files += [files[-1]] * round(2 / seconds)
+    # A film's sides are even.
+    frames = [
+        np.pad(f, ((0, f.shape[0] % 2), (0, f.shape[1] % 2), (0, 0)), mode="edge") for f in map(rgb, files)
+    ]
+    with whole(path) as beside:
+        if path.suffix == ".gif":
+            imageio.imwrite(beside, frames, plugin="pillow", duration=1000 * seconds, loop=0)
+        else:
+            imageio.imwrite(beside, frames, plugin="FFMPEG", fps=1 / seconds, macro_block_size=2)
+
+
+def rgb(file):
+    """A picture as (height, width, 3), uint8."""
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def ranking(labels, probabilities):
