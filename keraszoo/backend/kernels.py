@@ -90,6 +90,50 @@ def _tensorflow_batch_normalization(x, gamma, beta, epsilon, mean, variance):
     return y if len(x.shape) == 4 else tf.reshape(y, tf.shape(x)), mean, variance
 
 
+def instance_normalization(x, gamma=None, beta=None, epsilon=1e-5):
+    """Normalise each channel of each image by itself, then scale and shift.
+
+    Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022.
+
+    Args:
+        x: (batch, height, width, channels), floating. Half precision is normalised in float32.
+        gamma, beta: (channels,), floating, or None for one and zero.
+        epsilon: Added to the variance, as `x` squared.
+
+    Returns:
+        (batch, height, width, channels), float32 or of the dtype of `x`.
+    """
+    # Not torch's `instance_norm` (2.13): from gradients that lie channels last it makes wrong ones.
+    if EAGER and (len(x) == 1 or x.device.type == "cpu"):
+        images = [batch_normalization(image, gamma, beta, epsilon)[0] for image in x]
+        return torch.stack(images) if len(images) > 1 else images[0][None]
+    x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    gamma, beta = (None if v is None else ops.cast(v, x.dtype) for v in (gamma, beta))
+    mean, variance = ops.moments(x, axes=(1, 2), keepdims=True)
+    scale = ops.rsqrt(variance + epsilon)
+    y = (x - mean) * (scale if gamma is None else scale * gamma)
+    return y if beta is None else y + beta
+
+
+def reflection_padding(x, rows, columns):
+    """Images with their own mirror images around them; a pixel at the edge is not repeated.
+
+    Args:
+        x: (batch, height, width, channels), floating.
+        rows, columns: (before, after): how many pixels are added, fewer than there are.
+
+    Returns:
+        (batch, new height, new width, channels), floating.
+    """
+    if not EAGER:
+        return ops.pad(x, ((0, 0), rows, columns, (0, 0)), mode="reflect")
+    for axis, (before, after) in (1, rows), (2, columns):  # faster than torch's own kernel, back and forth
+        last = x.shape[axis] - 1
+        steps = torch.arange(-before, last + after + 1, device=x.device)
+        x = x.index_select(axis, last - (last - steps.abs()).abs())
+    return x
+
+
 def is_concrete(x):
     """Whether `x` is a plain torch tensor with values: not a weight, symbolic, or a shape without values."""
     return EAGER and type(x) is torch.Tensor and not x.is_meta

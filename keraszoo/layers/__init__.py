@@ -18,4 +18,6 @@ from keraszoo.layers.local_response_normalization import (
 from keraszoo.layers.losses import CodeDistanceLoss as CodeDistanceLoss
 from keraszoo.layers.losses import PerceptronLoss as PerceptronLoss
 from keraszoo.layers.normalization import BatchNormalization as BatchNormalization
+from keraszoo.layers.normalization import InstanceNormalization as InstanceNormalization
+from keraszoo.layers.padding import ReflectionPadding2D as ReflectionPadding2D
 from keraszoo.layers.preprocessing import preprocessing as preprocessing

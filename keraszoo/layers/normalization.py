@@ -1,4 +1,4 @@
-"""Batch normalization, with the fused kernel of the backend that has one."""
+"""Normalization over a batch and over each image, with the fused kernel of the backend that has one."""
 
 import keras
 from keras import ops
@@ -38,3 +38,42 @@ class BatchNormalization(Quick, keras.layers.BatchNormalization):
             for moving, now in (self.moving_mean, mean), (self.moving_variance, variance):
                 moving.assign(ops.cast(moving, now.dtype) * self.momentum + now * (1 - self.momentum))
         return ops.cast(outputs, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class InstanceNormalization(Quick, keras.layers.Layer):
+    """Normalise each channel of each image by itself, in training and after it alike.
+
+    Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022.
+
+    Args:
+        epsilon: Added to the variance.
+        affine: Learn a scale and a shift for each channel.
+        gamma_initializer: Initial values of the scale.
+
+    Shapes:
+        x:       (batch, height, width, channels), floating.
+        returns: Shape of `x`, of the layer's compute dtype.
+    """
+
+    def __init__(self, epsilon=1e-5, affine=False, gamma_initializer="ones", **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.affine = affine
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.gamma = self.beta = None
+
+    def build(self, shape):
+        if len(shape) != 4:
+            raise ValueError(f"{self.name} takes (batch, height, width, channels), got {tuple(shape)}.")
+        if self.affine:
+            with_own = dict(shape=(shape[-1],), autocast=False)
+            self.gamma = self.add_weight(name="gamma", initializer=self.gamma_initializer, **with_own)
+            self.beta = self.add_weight(name="beta", initializer="zeros", **with_own)
+
+    def call(self, inputs):
+        outputs = kernels.instance_normalization(inputs, self.gamma, self.beta, self.epsilon)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, shape):
+        return shape
