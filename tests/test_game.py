@@ -421,3 +421,22 @@ def test_goes_on_alike_on_another_backend(backend, tmp_path):
         np.testing.assert_allclose(there["losses"], losses, atol=1e-5)
         for i, value in enumerate(everything(model)):
             np.testing.assert_allclose(there[f"arr_{i}"], value, rtol=1e-5, atol=1e-5)
+
+
+# --- several devices --------------------------------------------------------------------------------------------
+
+
+def test_several_devices_are_as_one_or_are_refused():
+    if BACKEND != "torch":
+        done = subprocess.run([sys.executable, "-m", "tests.parallel"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "devices differ from one by" in done.stdout
+    if BACKEND != "jax":
+        model = line()
+        mesh = keras.distribution.DeviceMesh((1,), ["batch"], ["cpu:0"])
+        keras.distribution.set_distribution(keras.distribution.DataParallel(device_mesh=mesh))
+        try:
+            with pytest.raises(ValueError, match=f"works on JAX only; on {BACKEND}, (build|train)"):
+                model.fit(X, verbose=0)
+        finally:
+            keras.distribution.set_distribution(None)

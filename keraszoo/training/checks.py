@@ -69,6 +69,34 @@ def check_inputs(model, x, prefix=""):
         )
 
 
+def check_distribution(count, batch_size):
+    """Refuse what cannot work on several devices, where Keras would ignore it or fail in the middle.
+
+    Args:
+        count: Samples in an epoch, or None where it is not known.
+        batch_size: Samples in a batch.
+
+    Raises:
+        ValueError: There is a `keras.distribution` on a backend that knows none, or batches do not divide.
+    """
+    spread = keras.distribution.distribution()
+    if spread is None:
+        return
+    if keras.backend.backend() != "jax":
+        instead = {
+            "tensorflow": "build and compile the model inside `tf.distribute.MirroredStrategy().scope()`",
+            "torch": "train on one device, or choose JAX by KERAS_BACKEND=jax",
+        }[keras.backend.backend()]
+        raise ValueError(f"keras.distribution works on JAX only; on {keras.backend.backend()}, {instead}.")
+    devices = spread.device_mesh.shape[0]
+    if batch_size % devices or (count is not None and count % batch_size % devices):
+        raise ValueError(
+            f"Each batch is shared out to {devices} devices: batch_size, and what is left for the last batch, must be "
+            f"a multiple of {devices}; got {batch_size=}"
+            + (f" and {count} samples." if count is not None else ".")
+        )
+
+
 def check_samples(model, name, value, shape):
     """Refuse an array that does not hold samples of one shape, or holds images outside [-1, 1].
 
@@ -84,7 +112,9 @@ def check_samples(model, name, value, shape):
     value = array(value)
     check_numbers(name, value)
     if not fits(value.shape, (None, *shape)):
-        raise ValueError(f"{name} has shape {shown(value.shape)}; {model.name} takes {shown((None, *shape))}.")
+        raise ValueError(
+            f"{name} has shape {shown(value.shape)}; {model.name} takes {shown((None, *shape))}."
+        )
     if len(shape) == 3 and (value.min() < -1.001 or value.max() > 1.001):
         raise ValueError(
             f"{name} must hold images in [-1, 1], got values from {value.min():g} to {value.max():g}. "
@@ -100,7 +130,9 @@ def check_labels(name, value, count, num_classes):
     if value.ndim == 2 and value.shape[1] == 1:
         value = value[:, 0]
     if value.shape != (count,):
-        raise ValueError(f"{name} must hold as many samples as x, {count} class numbers, got shape {value.shape}.")
+        raise ValueError(
+            f"{name} must hold as many samples as x, {count} class numbers, got shape {value.shape}."
+        )
     if value.min() < 0 or value.max() >= num_classes or (value != np.floor(value)).any():
         raise ValueError(
             f"{name} must hold class numbers from 0 to {num_classes - 1}, got values from {value.min():g} to "

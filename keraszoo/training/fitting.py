@@ -101,6 +101,7 @@ class Fitting(Step):
                 a label out of range, one-hot labels against a loss that takes class numbers, NaN.
         """
         self._assert_compile_called("fit")
+        checks.check_distribution(*sizes(x, batch_size))
         if is_array_like(x):
             self.check_batch(x, y, sample_weight)
             if validation_split and validation_data is None:
@@ -257,6 +258,13 @@ def is_array_like(data):
     """Whether `data` is an array or tensor, or a structure of those."""
     leaves = [v for v in keras.tree.flatten(data) if v is not None]
     return bool(leaves) and all(hasattr(v, "shape") and hasattr(v, "dtype") for v in leaves)
+
+
+def sizes(x, batch_size):
+    """How many samples there are in an epoch, as far as it is known, and in a batch."""
+    if is_array_like(x):
+        return len(next(v for v in keras.tree.flatten(x) if v is not None)), batch_size or 32
+    return getattr(x, "count", None), getattr(x, "batch_size", None) or batch_size or 32
 
 
 def split(data, share):
