@@ -7,9 +7,12 @@ import importlib
 
 PUBLIC = {
     "Batches": "keraszoo.training.batches",
+    "ImagePool": "keraszoo.training.pool",
+    "LinearDecay": "keraszoo.training.schedules",
     "MultiPlayerModel": "keraszoo.training.game",
     "Player": "keraszoo.training.game",
     "PlayerOptimizers": "keraszoo.training.optimizers",
+    "Unpaired": "keraszoo.training.batches",
     "follow": "keraszoo.training.game",
     "gradient": "keraszoo.backend.autodiff",
 }

@@ -156,6 +156,48 @@ class Batches(Shuffled):
         return each(lambda array: cut(array, rows), self.data)
 
 
+class Unpaired(Shuffled):
+    """Two sets of images in batches `(a, b)` that have nothing to do with each other.
+
+    An epoch shows every image of the larger set once, and those of the smaller one again and again, as
+    often as each other. Both are shuffled independently, by seed and epoch alone.
+
+    Args:
+        a, b: Arrays; they may hold different numbers of samples.
+        batch_size, shuffle, seed, initial_epoch: As of `Batches`.
+
+    Raises:
+        ValueError: One of them holds no samples.
+
+    >>> model.fit(Unpaired(horses, zebras, batch_size=1, shuffle=True, seed=0), epochs=3)
+    """
+
+    def __init__(self, a, b, batch_size=32, shuffle=False, seed=None, initial_epoch=0):
+        self.data = (as_array(a), as_array(b))
+        if not all(len(array) for array in self.data):
+            raise ValueError("Both sets must hold samples.")
+        self.mixed = shuffle
+        super().__init__(max(map(len, self.data)), batch_size, False, seed, initial_epoch)
+
+    @property
+    def epoch(self):
+        """The epoch whose batches are handed out."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        Shuffled.epoch.fset(self, epoch)
+        rng = np.random.default_rng((self.seed, epoch))
+        self.orders = [
+            rng.permutation(len(array)) if self.mixed else np.arange(len(array)) for array in self.data
+        ]
+
+    def take(self, rows):
+        rows = np.arange(rows.start, rows.stop)
+        pairs = zip(self.data, self.orders, strict=True)
+        return tuple(cut(array, order[rows % len(order)]) for array, order in pairs)
+
+
 def each(function, data):
     """`function` of every array of a structure; what is None stays None."""
     return tree.map_structure(lambda x: None if x is None else function(x), data)
