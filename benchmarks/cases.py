@@ -10,55 +10,109 @@ class Case:
     """An architecture, the arguments it is built with, and how much data an epoch holds."""
 
     name: str
-    classes: int
     input_shape: tuple[int, int, int]  # (height, width, channels)
     batch_size: int
     batches: int  # in an epoch: enough that starting `fit` does not count
     learning_rate: float  # so small that rounding does not grow into another loss within three steps
     arguments: dict = field(default_factory=dict)
 
+    native = "native"  # the modules that hold the native sides begin with this
+
     def build(self):
         """Our side: the model as `keraszoo.build` hands it out."""
         import keraszoo
 
-        model = keraszoo.build(
-            self.name, seed=0, input_shape=self.input_shape, num_classes=self.classes, **self.arguments
-        )
+        model = keraszoo.build(self.name, seed=0, input_shape=self.input_shape, **self.arguments)
         model.optimizer.learning_rate = self.learning_rate
         return model
 
+    def images(self, seed=0):
+        """As many as an epoch has: (count, height, width, channels), float32."""
+        shape = (self.batch_size * self.batches, *self.input_shape)
+        return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
     def data(self):
-        """Images (count, height, width, channels), float32, and labels (count,), int32."""
-        rng = np.random.default_rng(0)
-        count = self.batch_size * self.batches
-        labels = rng.integers(0, self.classes, count).astype("int32")
-        return rng.normal(size=(count, *self.input_shape)).astype("float32"), labels
+        """What `fit` takes, all of one length: images, and labels (count,), int32."""
+        images = self.images()
+        return images, np.random.default_rng(1).integers(0, self.classes, len(images)).astype("int32")
+
+    def asked(self):
+        """What `predict` takes."""
+        return self.images()
+
+    def noise(self, seed):
+        """What one step draws at random, where both sides are to draw the same."""
+        return []
+
+    @property
+    def classes(self):
+        return self.arguments["num_classes"]
 
     def small(self):
         """The same structure, so small that a test can afford it."""
-        sizes = {
-            "lenet5": dict(),
-            "resnet50": dict(depths=(2, 1), filters=(8, 16), stem_filters=8),
-            "resnet20": dict(depth=8, filters=(4, 8, 16)),
-        }
-        shape = (16, 16, self.input_shape[2])
-        arguments = {**self.arguments, **sizes[self.name]}
-        return replace(self, classes=5, input_shape=shape, batch_size=16, batches=3, arguments=arguments)
+        shape, sizes = (16, 16, self.input_shape[2]), {**self.arguments, **SMALL[self.name]}
+        return replace(self, input_shape=shape, batch_size=16, batches=3, arguments=sizes)
+
+
+@dataclass(frozen=True)
+class Drawing(Case):
+    """A game in which images are made of noise."""
+
+    native = "game"
+
+    def data(self):
+        return (np.tanh(self.images()),)
+
+    def asked(self):
+        count = self.batch_size * self.batches
+        return np.random.default_rng(2).normal(size=(count, self.latent_dim)).astype("float32")
+
+    def noise(self, seed):
+        """For the discriminator's turn and for the generator's: (batch, latent_dim) each, float32."""
+        shape = (2, self.batch_size, self.latent_dim)
+        return list(np.random.default_rng(seed).normal(size=shape).astype("float32"))
+
+    @property
+    def latent_dim(self):
+        return self.arguments["latent_dim"]
 
 
 CASES = {
     case.name: case
     for case in (
-        Case("lenet5", 10, (28, 28, 1), 64, batches=100, learning_rate=1e-3),
-        Case("resnet50", 1000, (64, 64, 3), 32, batches=3, learning_rate=1e-6, arguments={"weight_decay": 0}),
-        Case("resnet20", 10, (32, 32, 3), 64, batches=16, learning_rate=1e-4, arguments={"weight_decay": 0}),
+        Case("lenet5", (28, 28, 1), 64, 100, 1e-3, {"num_classes": 10}),
+        Case("resnet50", (64, 64, 3), 32, 3, 1e-6, {"num_classes": 1000, "weight_decay": 0}),
+        Case("resnet20", (32, 32, 3), 64, 16, 1e-4, {"num_classes": 10, "weight_decay": 0}),
+        Drawing("dcgan", (28, 28, 1), 64, 8, 2e-4, {"latent_dim": 100}),
     )
+}
+
+SMALL = {  # arguments of what a test can afford
+    "lenet5": dict(num_classes=5),
+    "resnet50": dict(num_classes=5, depths=(2, 1), filters=(8, 16), stem_filters=8),
+    "resnet20": dict(num_classes=5, depth=8, filters=(4, 8, 16)),
+    "dcgan": dict(latent_dim=6, filters=4),
 }
 
 
 def named_weights(model):
-    """The weights of a Keras model, as NumPy arrays by name of layer, in the order of the layer."""
+    """The weights of a Keras model, as NumPy arrays by name of layer, in the order of the layer.
+
+    Those of a game are called "NETWORK 0", "NETWORK 1" and so on, in the order in which they act.
+    """
+    if hasattr(model, "players"):
+        return {
+            f"{network.name} {i}": arrays
+            for player in model.players().values()
+            for network in player.networks
+            for i, arrays in enumerate(named_weights(network).values())
+        }
     return {layer.name: [np.array(w) for w in layer.get_weights()] for layer in model.layers if layer.weights}
+
+
+def network(weights, name):
+    """Of the weights of a game, those of one network: a list of lists of arrays."""
+    return [arrays for key, arrays in weights.items() if key.rpartition(" ")[0] == name]
 
 
 def stages(weights):

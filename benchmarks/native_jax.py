@@ -119,12 +119,12 @@ class Native:
         self.forward = jax.jit(lambda learned, moving, x: model(learned, moving, x, False)[0])
 
     def step(self, x, y):
-        """One step; the loss before it."""
+        """One step; the loss before it, in a list."""
         if len(self.state) == 2:
             zeros = [jax.tree.map(jnp.zeros_like, self.state[0]) for _ in range(2)]
             self.state = *self.state, *zeros, jnp.zeros((), "int32")
         loss, self.state = self.compiled(self.state, x, y)
-        return loss
+        return [loss]
 
     def predict(self, x, batch_size):
         """Logits of all images."""

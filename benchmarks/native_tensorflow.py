@@ -103,9 +103,9 @@ class Native:
         self.forward = tf.function(lambda x: self.model(x, False), jit_compile=compiled)
 
     def step(self, x, y):
-        """One step; the loss before it."""
+        """One step; the loss before it, in a list."""
         self.train = self.train or self.traced()
-        return self.train(x, y)
+        return [self.train(x, y)]
 
     def traced(self):
         """A training step with Adam, and the memory that Adam keeps."""

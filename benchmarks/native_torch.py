@@ -111,10 +111,11 @@ def convolution(kernel, bias, padding=0):
     return layer
 
 
-def linear(kernel, bias):
-    layer = nn.Linear(*kernel.shape)
+def linear(kernel, bias=None):
+    layer = nn.Linear(*kernel.shape, bias=bias is not None)
     fill(layer.weight, kernel.T)
-    fill(layer.bias, bias)
+    if bias is not None:
+        fill(layer.bias, bias)
     return layer
 
 
@@ -145,7 +146,7 @@ class Native:
         return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
 
     def step(self, x, y):
-        """One step; the loss before it."""
+        """One step; the loss before it, in a list."""
         self.steps += 1  # Keras' Adam adds epsilon outside the bias correction, which is the same as:
         self.optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**self.steps) ** 0.5
         self.net.train()
@@ -153,7 +154,7 @@ class Native:
         loss = F.cross_entropy(self.net(self.images(x)), torch.from_numpy(y).long())
         loss.backward()
         self.optimizer.step()
-        return loss.item()
+        return [loss.item()]
 
     def predict(self, x, batch_size):
         """Logits of all images."""

@@ -1,5 +1,7 @@
 """The two sides of a comparison, and whether they compute the same."""
 
+import contextlib
+import importlib
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -13,18 +15,16 @@ OPTIONS = {  # every way of writing the native side; the fastest stands for all
     "jax": [{}],
     "tensorflow": [{"compiled": False}, {"compiled": True}],
 }
+TOGETHER = "-together"  # ends the name of a backend whose native code runs in this process, beside Keras'
 
 
 class Side:
     """What takes part in a comparison: `step`, `fit` and `predict` on NumPy arrays."""
 
-    def timed(self, work, x, y):
-        """Processor seconds for "forward" or "training" on all data."""
+    def timed(self, work, *data):
+        """Processor seconds for `work`, "predict" or "fit", on all data."""
         start = time.process_time()
-        if work == "forward":
-            self.predict(x)
-        else:
-            self.fit(x, y)
+        getattr(self, work)(*data)
         return time.process_time() - start
 
 
@@ -36,56 +36,75 @@ class Ours(Side):
     def __init__(self, case):
         self.model, self.batch_size = case.build(), case.batch_size
 
-    def step(self, x, y):
-        """One step; the loss before it."""
-        return float(self.model.train_on_batch(x, y)[0])
+    def step(self, *batch, noise=()):
+        """One step; the losses before it, one for each player where there are several. Noise: see `fed`."""
+        logs = self.model.train_on_batch(*batch, *([tuple(noise)] if noise else []), return_dict=True)
+        return [logs[name] for name in logs if name.endswith("_loss")] or [logs["loss"]]
 
-    def fit(self, x, y):
+    def fit(self, *data):
         """An epoch, shuffled."""
-        self.model.fit(x, y, batch_size=self.batch_size, epochs=1, verbose=0)
+        self.model.fit(*data, batch_size=self.batch_size, epochs=1, verbose=0)
 
     def predict(self, x):
-        """Logits of all images."""
+        """Outputs for all inputs."""
         return self.model.predict(x, batch_size=self.batch_size, verbose=0)
 
     def reset(self, weights):
         """Back to where the model was before its first step."""
         self.model.set_weights(weights)
-        for variable in self.model.optimizer.variables[2:]:  # after the counter and the learning rate
-            variable.assign(np.zeros(variable.shape))
-        self.model.optimizer.iterations.assign(0)
+        for variable in self.model.optimizer.variables:
+            if variable.name != "learning_rate":
+                variable.assign(np.zeros(variable.shape))
+
+    @contextlib.contextmanager
+    def fed(self):
+        """Inside, a game takes the noise of a step from its data, where it otherwise draws it."""
+        model, play = self.model, self.model.play
+
+        def fed(data):
+            *batch, noise, _ = data
+            left = list(noise)
+            object.__setattr__(model, "drawn", lambda like: left.pop(0))
+            return play(tuple(batch))
+
+        object.__setattr__(model, "play", fed)
+        object.__setattr__(model, "check_batch", lambda *arguments: None)
+        model.train_function = None
+        try:
+            yield
+        finally:
+            for name in ("play", "check_batch", "drawn"):
+                object.__delattr__(model, name)
+            model.train_function = None
 
 
 class Theirs(Side):
     """A native model in the loop that one writes around it: shuffle, step, add up the loss."""
 
-    def __init__(self, backend, case, weights, **options):
-        if backend == "torch":
-            from benchmarks.native_torch import Native
-        elif backend == "jax":
-            from benchmarks.native_jax import Native
-        else:
-            from benchmarks.native_tensorflow import Native
+    def __init__(self, rival, case, weights, **options):
+        backend = rival.removesuffix(TOGETHER)
+        native = importlib.import_module(f"benchmarks.{case.native}_{backend}").Native
         words = " ".join(f"{key}={value}" for key, value in options.items())
-        self.label = f"{backend} {words}".strip()
-        self.native = Native(case.name, weights, case.learning_rate, **options)
+        self.label = f"{rival} {words}".strip()
+        self.native = native(case.name, weights, case.learning_rate, **options)
         self.batch_size, self.rng = case.batch_size, np.random.default_rng(0)
 
-    def step(self, x, y):
-        """One step; the loss before it."""
-        return float(self.native.step(x, y))
+    def step(self, *batch, noise=()):
+        """One step; the losses before it, one for each player where there are several."""
+        return [float(loss) for loss in self.native.step(*batch, *noise)]
 
-    def fit(self, x, y):
+    def fit(self, *data):
         """An epoch, shuffled."""
-        order = self.rng.permutation(len(x))
-        total = 0.0
-        for start in range(0, len(x), self.batch_size):
+        order = self.rng.permutation(len(data[0]))
+        totals = 0.0
+        for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            total = total + self.native.step(x[rows], y[rows])
-        return float(total)
+            losses = self.native.step(*(part[rows] for part in data))
+            totals = losses if not start else [a + b for a, b in zip(totals, losses, strict=True)]
+        return [float(total) for total in totals]
 
     def predict(self, x):
-        """Logits of all images."""
+        """Outputs for all inputs."""
         return self.native.predict(x, self.batch_size)
 
 
@@ -100,8 +119,8 @@ class Apart:
         self.process = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         self.label = self.process.submit(settle, arguments, options).result()
 
-    def step(self, *arguments):
-        return self.process.submit(ask, "step", *arguments).result()
+    def step(self, *arguments, **noise):
+        return self.process.submit(ask, "step", *arguments, **noise).result()
 
     def predict(self, *arguments):
         return self.process.submit(ask, "predict", *arguments).result()
@@ -117,22 +136,22 @@ def settle(arguments, options):
     return settler.label
 
 
-def ask(method, *arguments):
+def ask(method, *arguments, **noise):
     """In a process of `Apart`: what its side answers."""
-    return getattr(settler, method)(*arguments)
+    return getattr(settler, method)(*arguments, **noise)
 
 
 class Disagreement(AssertionError):
     """Two sides do not compute the same, so that a comparison of their speed says nothing."""
 
 
-def agreed(backends, case, x, y):
+def agreed(rivals, case):
     """Ours, and every native side of some backends, after each has agreed with ours.
 
     Args:
-        backends: Names; the first is Keras' own.
+        rivals: Names of backends; the first is Keras' own. Another one runs in a process of its own,
+            unless its name ends with `TOGETHER`.
         case: A `Case`.
-        x, y: Its data.
 
     Raises:
         Disagreement: A native side computes something else.
@@ -140,28 +159,33 @@ def agreed(backends, case, x, y):
     ours = Ours(case)
     start, weights = ours.model.get_weights(), named_weights(ours.model)
     natives = [
-        (Theirs if backend == backends[0] else Apart)(backend, case, weights, **options)
-        for backend in backends
-        for options in OPTIONS[backend]
+        (Theirs if rival == rivals[0] or rival.endswith(TOGETHER) else Apart)(rival, case, weights, **options)
+        for rival in rivals
+        for options in OPTIONS[rival.removesuffix(TOGETHER)]
     ]
     for theirs in natives:
         ours.reset(start)
-        mine, other = ours.predict(x), theirs.predict(x)
+        mine, other = (side.predict(case.asked()) for side in (ours, theirs))
         if np.abs(mine - other).max() > 1e-4 * np.abs(mine).max():
             raise Disagreement(f"keraszoo and {theirs.label} predict {mine} and {other}.")
-        agree(ours, theirs, x, y)
+        agree(ours, theirs, case)
     return ours, natives
 
 
-def agree(ours, theirs, x, y, steps=3, tolerance=1e-4):
+def agree(ours, theirs, case, steps=3, tolerance=1e-4):
     """Take some steps on both sides.
 
     Raises:
         Disagreement: The losses before the steps differ by more than `tolerance` of their size.
     """
-    size = ours.batch_size
-    batches = [(x[i : i + size], y[i : i + size]) for i in range(0, steps * size, size)]
-    mine, other = [[side.step(*batch) for batch in batches] for side in (ours, theirs)]
+    size, data = case.batch_size, case.data()
+    batches = [[part[i * size : (i + 1) * size] for part in data] for i in range(steps)]
+    draws = [case.noise(seed) for seed in range(steps)]
+    with ours.fed() if draws[0] else contextlib.nullcontext():
+        mine, other = [
+            [side.step(*batch, noise=noise) for batch, noise in zip(batches, draws, strict=True)]
+            for side in (ours, theirs)
+        ]
     if not np.allclose(mine, other, rtol=tolerance, atol=0):
         raise Disagreement(
             f"keraszoo and {theirs.label} have losses {mine} and {other}: they are not the same model."

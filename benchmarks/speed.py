@@ -5,11 +5,11 @@ import numpy as np
 from benchmarks.sides import agreed
 
 
-def compare(backends, case, rounds):
+def compare(rivals, case, rounds):
     """Time a case against the native code of some backends.
 
     Args:
-        backends: Backends whose native code takes part; the first is Keras' own.
+        rivals: Backends whose native code takes part, as `sides.agreed` takes them.
         case: A `Case`.
         rounds: How often every side takes its turn.
 
@@ -17,36 +17,35 @@ def compare(backends, case, rounds):
         For "forward" and "training": a dict of labels to processor milliseconds per batch, an array
         with an entry for each round.
     """
-    x, y = case.data()
-    ours, natives = agreed(backends, case, x, y)
-    sides = [ours, *natives]
-    return {work: rounds_of(work, sides, x, y, rounds, case.batches) for work in ("forward", "training")}
+    ours, natives = agreed(rivals, case)
+    works = {"forward": ("predict", case.asked()), "training": ("fit", *case.data())}
+    return {name: rounds_of(work, [ours, *natives], rounds, case.batches) for name, work in works.items()}
 
 
-def rounds_of(work, sides, x, y, rounds, batches):
+def rounds_of(work, sides, rounds, batches):
     """Every side in turn, each round beginning with another one."""
     taken = {side.label: [] for side in sides}
     for side in sides:
-        side.timed(work, x, y)  # compiles, and warms up
+        side.timed(*work)  # compiles, and warms up
     for turn in range(rounds):
         first = turn % len(sides)
         for side in sides[first:] + sides[:first]:
-            taken[side.label].append(side.timed(work, x, y) / batches * 1e3)
+            taken[side.label].append(side.timed(*work) / batches * 1e3)
     return {label: np.array(times) for label, times in taken.items()}
 
 
-def summary(times, backend):
-    """Ours beside the fastest native code of a backend.
+def summary(times, rival):
+    """Ours beside the fastest native code of a rival.
 
     Args:
         times: Milliseconds for each label, as `compare` gives them for one kind of work.
-        backend: Whose native code to compare with.
+        rival: Whose native code to compare with.
 
     Returns:
         A dict: `native`, the label of the fastest; `ours_ms`, `native_ms`, medians; `ratio`, the median
         of native time over ours in the same round (more than 1: ours is faster), and its `quartiles`.
     """
-    labels = [label for label in times if label.split()[0] == backend]
+    labels = [label for label in times if label.split()[0] == rival]
     best = min(labels, key=lambda label: np.median(times[label]))
     ratios = times[best] / times["keraszoo"]
     low, middle, high = np.percentile(ratios, [25, 50, 75])

@@ -219,7 +219,7 @@ def describe(name):
         departures=departures(inspect.getdoc(inspect.getmodule(builder))),
         parameters=trainable(model),
         reference_parameters=found.parameters,
-        input=" and ".join(f"{shape(s)}, floating" for s in each(model.input_shape)),
+        input=takes(model),
         output=f"{shape(model.output_shape)}, float32",
         signature=signature(builder, found.size),
         size=found.size,
@@ -256,9 +256,13 @@ def trainable(model):
     return sum(math.prod(v.shape) for v in model.trainable_variables)
 
 
-def each(shapes):
-    """The shapes of several inputs, or of one."""
-    return shapes if isinstance(shapes, list) else [shapes]
+def takes(model):
+    """Shapes and kinds of a model's inputs, for a reader."""
+    tensors = getattr(model, "inputs", None)
+    if not tensors:
+        return f"{shape(model.input_shape)}, floating"
+    kinds = ["integers" if "int" in tensor.dtype else "floating" for tensor in tensors]
+    return " and ".join(f"{shape(t.shape)}, {kind}" for t, kind in zip(tensors, kinds, strict=True))
 
 
 def shape(dimensions):

@@ -4,6 +4,7 @@ python -m tests.readme           prints it
 python -m tests.readme --write   puts it into README.md
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def table():
     lines = ["| name | trainable parameters | input | task | paper |", "| --- | ---: | --- | --- | --- |"]
     for entry in registry.shelf().values():
         card = keraszoo.describe(entry.name)
-        shape = card.input.removeprefix("(batch, ").removesuffix("), floating").replace(", ", "×")
+        inputs = re.findall(r"\(batch(?:, )?(.*?)\)", card.input)
+        shape = " and ".join(sizes.replace(", ", "×") or "label" for sizes in inputs)
         lines.append(
             f"| `{card.name}` | {card.parameters:,} | {shape} | {card.task.replace('_', ' ')} "
             f"| [{card.paper.removeprefix('https://')}]({card.paper}) |"

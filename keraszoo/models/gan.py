@@ -59,6 +59,10 @@ class Generative(MultiPlayerModel):
             self.average.trainable = False
 
     @property
+    def inputs(self):
+        return self.generator.inputs
+
+    @property
     def input_shape(self):
         return self.generator.input_shape
 
