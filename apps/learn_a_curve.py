@@ -32,8 +32,7 @@ def parse():
 
 def main():
     options = parse()
-    where = {} if options.data_dir is None else {"data_dir": options.data_dir}
-    data = keraszoo.data.load(options.data, **where)
+    data = keraszoo.data.load(options.data, data_dir=options.data_dir)
     print(data)
     points, _ = data.train
 

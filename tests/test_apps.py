@@ -21,6 +21,11 @@ RUNS = {
         ["degradation.png", "degradation.csv"],
         "training error",
     ),
+    "generate_images.py": (
+        ["--model", "conditional_gan", "--filters", "2", "--batch-size", "512", "--epochs", "2"],
+        ["model.keras", "losses.png", "images/film.gif", "history.csv"],
+        "real against real",
+    ),
     "learn_a_curve.py": (
         ["--ahead", "1", "--epochs", "2", "--every", "1", "--balance", "5"],
         ["model.keras", "losses.png", "points/film.gif"],
