@@ -21,7 +21,8 @@ class RunFolder(Rows):
     Args:
         folder: The folder; it is made if it does not exist.
         patience: Stop after so many epochs in a row without a better one; None never stops.
-        monitor: What is to become small: a key of the logs of `fit`.
+        monitor: What is to become small: a key of the logs of `fit`. None where no number says which
+            epoch is best, as in a game: the last one is.
 
     Raises:
         ValueError: The loss becomes NaN or infinite. Files then hold the epoch before.
@@ -52,6 +53,8 @@ class RunFolder(Rows):
         return min(self.rows, key=self.cost, default=None)
 
     def cost(self, row):
+        if self.monitor is None:
+            return -row["epoch"]
         return math.inf if math.isnan(row[self.monitor]) else row[self.monitor]
 
     @property

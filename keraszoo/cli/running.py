@@ -1,5 +1,6 @@
 """What `keraszoo train` does once its options are known: data, model, fit, best model, scores."""
 
+import dataclasses
 import json
 import platform
 import signal
@@ -20,7 +21,7 @@ from keraszoo.callbacks import RunFolder
 from keraszoo.callbacks.files import whole
 from keraszoo.callbacks.history import ordered
 from keraszoo.cli.common import deliberate, note
-from keraszoo.tasks import TASKS
+from keraszoo.tasks import TASKS, Game
 from keraszoo.training.batches import Batches
 
 SHARE = 0.1  # of the training part, for validation, where the set has no such part
@@ -39,13 +40,15 @@ def run(record, folder, resumed):
         resumed: Whether to go on from the folder's `last.keras`.
     """
     options = record["options"]
-    loaded = load_data(options)
-    keeper = RunFolder(folder, options["patience"] or None)
+    game = TASKS[registry.entry(options["name"]).task]
+    game = game if isinstance(game, Game) else None
+    loaded = load_game(options, game) if game else load_data(options)
+    keeper = RunFolder(folder, None, None) if game else RunFolder(folder, options["patience"] or None)
     if resumed:
         model = front.load(keeper.last)
         done = keeper.resume(model)
     else:
-        model, done = build(options, loaded), 0
+        model, done = build(options, loaded, game), 0
         make(folder)
     record |= dict(
         versions=versions(),
@@ -80,7 +83,7 @@ def run(record, folder, resumed):
         record["scores"] = scores(keeper, test)
         record["seconds"] += time.monotonic() - begun
         save(record, folder)
-        show(record["scores"], keeper)
+        show(record["scores"], keeper, game)
     except (KeyboardInterrupt, Terminated) as stop:
         record["seconds"] += time.monotonic() - begun
         save(record, folder)
@@ -96,11 +99,52 @@ def terminate(signum, frame):
 
 def load_data(options):
     """The record of the data set, with a validation part: its own, or a tenth of the training part."""
+    more = asked(options)
+    loaded = sets.load(options["data"], **more)
+    return sets.load(options["data"], validation=SHARE, **more) if loaded.validation is None else loaded
+
+
+def load_game(options, game):
+    """The record of the data set as a game takes it: images in [-1, 1], and labels where the players use them.
+
+    Raises:
+        ValueError: The set does not hold what the game is played with.
+    """
+    loaded = sets.load(options["data"], **asked(options))
+    images = loaded.task in ("images", "image_classification") and isinstance(loaded.train, tuple)
+    fits = {
+        "points": loaded.task == "points",
+        "images": images,
+        "labelled images": images and loaded.task == "image_classification",
+        "pairs": loaded.task == "image_translation",
+    }[game.gives]
+    if not fits:
+        raise ValueError(
+            f"{options['name']} learns from {game.gives}; {loaded.name} holds data for {loaded.task}."
+        )
+
+    def prepared(part):
+        if part is None or game.gives == "points":
+            return part
+        x, y = (scaled(v, loaded.value_range) if np.ndim(v) == 4 else v for v in part)
+        return x, (None if game.gives == "images" else y)
+
+    parts = {name: prepared(getattr(loaded, name)) for name in ("train", "validation", "test")}
+    return dataclasses.replace(loaded, **parts)
+
+
+def scaled(images, value_range):
+    """Images in [-1, 1], float32."""
+    low, high = value_range
+    return ((np.asarray(images, "float32") - low) * (2 / (high - low)) - 1).astype("float32")
+
+
+def asked(options):
+    """The options of the data set, as `keraszoo.data.load` takes them."""
     more = dict(options["data_options"], data_dir=options["data_dir"])
     if options["image_size"] is not None:
         more["image_size"] = tuple(options["image_size"])
-    loaded = sets.load(options["data"], **more)
-    return sets.load(options["data"], validation=SHARE, **more) if loaded.validation is None else loaded
+    return more
 
 
 def batches(part, options, shuffle=False):
@@ -116,20 +160,20 @@ def batches(part, options, shuffle=False):
     return part
 
 
-def build(options, loaded):
+def build(options, loaded, game=None):
     """A new model for the data, compiled."""
     keras.utils.set_random_seed(options["seed"])  # of what augmentation draws
-    layers = [] if options["no_augment"] else list(loaded.augmentation())
-    choice = options["preprocessing"] or ("unit" if loaded.value_range == (0, 255) else None)
+    layers = [] if options["no_augment"] or game else list(loaded.augmentation())
+    choice = options["preprocessing"] or ("unit" if loaded.value_range == (0, 255) and not game else None)
     if choice is not None:
         layers.append(choice)
     try:
         model = front.build(
             options["name"],
             seed=options["seed"],
-            task=task(registry.entry(options["name"]), loaded),
+            task=None if game else task(registry.entry(options["name"]), loaded),
             preprocessing=layers or None,
-            class_names=loaded.class_names,
+            class_names=None if game and game.gives != "labelled images" else loaded.class_names,
             input_shape=loaded.input_shape,
             **options["settings"],
         )
@@ -215,17 +259,22 @@ def scores(keeper, test):
     return {"epochs": len(keeper.rows), "best_epoch": best["epoch"], **found}
 
 
-def show(found, keeper):
+def show(found, keeper, game=None):
     """Print the scores as a table, and where the files are."""
-    names = list(found["training"])
-    table = Table(f"best epoch: {found['best_epoch']} of {found['epochs']}", *names, box=SIMPLE)
+    parts = [part for part in ("training", "validation", "test") if found[part]]
+    which = "last" if game else "best"
+    table = Table(f"{which} epoch: {found['best_epoch']} of {found['epochs']}", *parts, box=SIMPLE)
     for column in table.columns[1:]:
         column.justify = "right"
-    for part in ("training", "validation", "test"):
-        if found[part]:
-            table.add_row(part, *(f"{found[part][n]:.4f}" if n in found[part] else "" for n in names))
+    for name in found["training"]:
+        numbers = (found[part].get(name) for part in parts)
+        table.add_row(name.replace("_", " "), *("" if n is None else f"{n:.4f}" for n in numbers))
     Console().print(table)
-    click.echo(f"Try it: keraszoo predict {keeper.best} IMAGE")
+    if game is None:
+        click.echo(f"Try it: keraszoo predict {keeper.best} IMAGE")
+    else:
+        verb = "translate(images)" if game.gives == "pairs" else "sample(25)"
+        click.echo(f'Try it, in Python: keraszoo.load("{keeper.best}").{verb}')
 
 
 def kept(keeper):
