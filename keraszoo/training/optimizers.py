@@ -156,8 +156,10 @@ class PlayerOptimizers(keras.optimizers.Optimizer):
         """Say who trains what, before `build`: a dict from names of players to lists of Keras variables."""
         ids = {name: {id(v) for v in variables} for name, variables in trained.items()}
         every = {id(v): v for variables in trained.values() for v in variables}
-        self.trained = trained
-        self.idle = {name: [v for i, v in every.items() if i not in own] for name, own in ids.items()}
+        idle = {name: [v for i, v in every.items() if i not in own] for name, own in ids.items()}
+        # Not for Keras to track: it would count the weights among the optimizer's own variables.
+        object.__setattr__(self, "trained", trained)
+        object.__setattr__(self, "idle", idle)
 
     def build(self, variables):
         """Make the variables of each optimizer; called by `compile`."""
@@ -166,7 +168,7 @@ class PlayerOptimizers(keras.optimizers.Optimizer):
         for name, optimizer in self.players.items():
             if not optimizer.built:
                 optimizer.build(self.trained[name])
-        self._trainable_variables = list(variables)
+        object.__setattr__(self, "_trainable_variables", list(variables))
         self.built = True
 
     def apply(self, gradients, variables=None):
