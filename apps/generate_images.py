@@ -20,9 +20,9 @@ def parse():
     parser.add_argument("--data", default="digits", help="a set of images of keraszoo.data, or a folder")
     parser.add_argument("--data-dir", help="where sets are kept; else KERASZOO_DATA")
     parser.add_argument("--classifier", type=Path, help="else saved_models/lenet5_DATA.keras, if it is there")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--filters", type=int, help="nearest the image; by default the model's own")
+    parser.add_argument("--filters", type=int, default=16, help="nearest the image; papers have 64")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/generate_images"))
     return parser.parse_args()
@@ -46,8 +46,7 @@ def main():
     from keraszoo.callbacks import History, Losses, Samples, Variety
 
     options.out.mkdir(parents=True, exist_ok=True)
-    config = {} if options.filters is None else {"filters": options.filters}
-    grid, x = {}, (images,)
+    config, grid, x = {"filters": options.filters}, {}, (images,)
     if options.model == "conditional_gan":
         config["class_names"], x = data.class_names, (images, labels)
         grid = dict(labels=np.repeat(np.arange(data.num_classes), 8), count=8 * data.num_classes, columns=8)
