@@ -86,7 +86,7 @@ class Game:
     """As `Task`, for models in which several players learn, each with a loss of its own."""
 
     about: str
-    gives: str  # what there is to fit on: "points", "images", "labelled images" or "pairs" of images
+    gives: str  # to fit on: "points", "images", "labelled images", "pairs" of images, or two "domains" of them
     stands_in_for: tuple[str, ...] = ()
 
     def scoring(self, optimizer="adam", **arguments):
@@ -103,14 +103,14 @@ class Game:
         rng = np.random.default_rng(count)
         if self.gives == "points":
             return rng.normal(4, 1, size=(count, *input_shape)).astype("float32"), None  # not where noise is
-        x, other = rng.uniform(-1, 1, size=(2, count, *input_shape)).astype("float32")
+        x, other = (ramps(rng, count, *input_shape) for _ in range(2))
         if self.gives == "labelled images":
             return x, (np.arange(count) % num_classes).astype("int32")
-        return x, (other if self.gives == "pairs" else None)
+        return x, (other if self.gives in ("pairs", "domains") else None)
 
     def inputs(self, model, x):
         """What `predict` takes: what the model's inputs ask for, as much of it as there is of `x`."""
-        if self.gives == "pairs":
+        if self.gives in ("pairs", "domains"):
             return x
         rng = np.random.default_rng(len(x))
         shapes = model.input_shape if isinstance(model.input_shape, list) else [model.input_shape]
@@ -139,6 +139,13 @@ class Game:
         return False
 
 
+def ramps(rng, count, height, width, channels):
+    """Images whose colours change evenly from one side to the other: (count, height, width, channels), in [-1, 1]."""
+    across, down, level = rng.uniform(-0.33, 0.33, size=(3, count, 1, 1, channels))
+    rows, columns = np.linspace(-1, 1, height)[:, None, None], np.linspace(-1, 1, width)[:, None]
+    return (level + down * rows + across * columns).astype("float32")
+
+
 TASKS = {
     "classification": Task("one of several classes, for inputs of any shape", "categories"),
     "image_classification": Task("one of several classes for an image", "categories"),
@@ -150,5 +157,6 @@ TASKS = {
     "point_generation": Game("points like those it was fitted on", "points"),
     "image_generation": Game("images like those it was fitted on", "images"),
     "conditional_image_generation": Game("images of a class that is asked for", "labelled images"),
-    "image_translation": Game("an image in another style", "pairs"),
+    "image_translation": Game("what belongs to an image, learned from pairs", "pairs"),
+    "unpaired_image_translation": Game("an image in another style, learned from two heaps of images", "domains"),
 }

@@ -149,7 +149,7 @@ def test_says_what_is_wrong_with_the_input(name):
         model.predict([spoilt, *inputs[1:]] if isinstance(inputs, list) else spoilt, verbose=0)
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.where(x == x.max(), np.nan, x), y, verbose=0)
-    if y is not None:
+    if y is not None and getattr(TASKS[registry.entry(name).task], "gives", None) != "domains":
         with pytest.raises(ValueError, match="as many samples"):
             model.fit(x, y[:-1], verbose=0)
     with pytest.raises(TypeError, match="no argument 'input_shap'.*'input_shape'"):

@@ -117,6 +117,7 @@ def load_game(options, game):
         "images": images,
         "labelled images": images and loaded.task == "image_classification",
         "pairs": loaded.task == "image_translation",
+        "domains": loaded.task in ("image_translation", "unpaired_image_translation"),
     }[game.gives]
     if not fits:
         raise ValueError(
@@ -273,7 +274,7 @@ def show(found, keeper, game=None):
     if game is None:
         click.echo(f"Try it: keraszoo predict {keeper.best} IMAGE")
     else:
-        verb = "translate(images)" if game.gives == "pairs" else "sample(25)"
+        verb = "translate(images)" if game.gives in ("pairs", "domains") else "sample(25)"
         click.echo(f'Try it, in Python: keraszoo.load("{keeper.best}").{verb}')
 
 
