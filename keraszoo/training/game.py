@@ -18,6 +18,7 @@ from keraszoo import registry
 from keraszoo.architecture import Architecture
 from keraszoo.backend import kernels
 from keraszoo.backend.autodiff import apply_gradients, transact, value_and_grad, when
+from keraszoo.backend.devices import devices
 from keraszoo.training.optimizers import PlayerOptimizers
 
 
@@ -338,7 +339,8 @@ class MultiPlayerModel(Architecture):
 class Watch(keras.callbacks.Callback):
     """Ends a game in which a loss is not finite any more.
 
-    It looks at the losses of a batch when the next one is on its way, so that a device need not wait.
+    It looks at the losses of a batch when the next one is on its way; on an accelerator, which would have
+    to wait for that, only every tenth time.
     """
 
     def __init__(self, players=(), raises=True):
@@ -347,11 +349,15 @@ class Watch(keras.callbacks.Callback):
         self.raises = raises
         self.logs, self.where = {}, ""
 
+    def on_train_begin(self, logs=None):
+        self.stride = 1 if devices()[0].lower().startswith("cpu") else 10
+
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.logs = epoch, {}
 
     def on_train_batch_end(self, batch, logs=None):
-        self.look()
+        if batch % self.stride == 0:
+            self.look()
         self.logs, self.where = logs or {}, f"epoch {self.epoch + 1}, batch {batch + 1}"
 
     def on_epoch_end(self, epoch, logs=None):
