@@ -22,7 +22,7 @@ from keraszoo.callbacks.files import whole
 from keraszoo.callbacks.history import ordered
 from keraszoo.cli.common import deliberate, note
 from keraszoo.tasks import TASKS, Game
-from keraszoo.training.batches import Batches
+from keraszoo.training.batches import Batches, Unpaired
 
 SHARE = 0.1  # of the training part, for validation, where the set has no such part
 
@@ -60,8 +60,9 @@ def run(record, folder, resumed):
     if not resumed:
         model.save(keeper.last)
 
-    train = batches(loaded.train, options, shuffle=True)
-    validation, test = batches(loaded.validation, options), batches(loaded.test, options)
+    kind = Unpaired if game and game.gives == "domains" else Batches
+    train = batches(loaded.train, options, kind, shuffle=True)
+    validation, test = (batches(part, options, kind) for part in (loaded.validation, loaded.test))
     sizes = ", ".join(
         f"{part.count:,} to {verb}"
         for part, verb in ((train, "train on"), (validation, "validate"), (test, "test"))
@@ -148,12 +149,12 @@ def asked(options):
     return more
 
 
-def batches(part, options, shuffle=False):
+def batches(part, options, kind, shuffle=False):
     """A part of the data as `fit` takes it, in an order that seed and epoch fix; of a trial, only two steps."""
     if part is None:
         return None
     if isinstance(part, tuple):
-        part = Batches(*part, shuffle=shuffle)
+        part = kind(*part, shuffle=shuffle)
     part.batch_size, part.seed = options["batch_size"], options["seed"]
     if options["smoke"]:
         part.count = min(part.count, 2 * part.batch_size)
