@@ -22,7 +22,10 @@ def parse():
         "--ahead", type=int, default=0, help="epochs in which the discriminator learns alone, first"
     )
     parser.add_argument(
-        "--balance", type=int, metavar="N", help="stop when the discriminator has only guessed for N epochs"
+        "--balance",
+        type=int,
+        metavar="N",
+        help="in the second half, stop when the discriminator has only guessed for N epochs",
     )
     parser.add_argument("--every", type=int, default=5, help="epochs from picture to picture of the film")
     parser.add_argument("--seed", type=int, default=0)
@@ -47,7 +50,9 @@ def main():
         model.fit(points, epochs=options.ahead, only=["discriminator"], callbacks=[losses], **plan)
     callbacks = [losses, Scatter(options.out / "points", points, every=options.every)]
     if options.balance:
-        callbacks.append(Balance(patience=options.balance, start_from_epoch=options.ahead + 50))
+        callbacks.append(
+            Balance(patience=options.balance, start_from_epoch=options.ahead + options.epochs // 2)
+        )
     last = options.ahead + options.epochs
     model.fit(points, initial_epoch=options.ahead, epochs=last, callbacks=callbacks, **plan)
     model.save(options.out / "model.keras")
