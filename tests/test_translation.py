@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keraszoo
 from keraszoo.layers import Conv2DTranspose, InstanceNormalization, ReflectionPadding2D
+from keraszoo.training import game
+from keraszoo.training.optimizers import Adam
+from tests import native_translation
 
 BACKEND = keras.backend.backend()
 
@@ -123,3 +127,99 @@ def test_instance_normalization_forgets_contrast_and_brightness():
     np.testing.assert_allclose(y.std((1, 2)), 1, atol=1e-4)
     again = InstanceNormalization.from_config(layer.get_config())
     assert again.epsilon == 1e-9 and not again.affine
+
+
+# --- parity with a loop in plain PyTorch ------------------------------------------------------------------------
+
+STEPS = 20
+PACE = {  # learning rate and epsilon: so slow that rounding does not grow, so fast that every weight moves
+    "pix2pix": (3e-4, 1e-4),
+    "cyclegan": (3e-5, 1e-4),
+}
+NETWORKS = {
+    "pix2pix": ("generator", "discriminator"),
+    "cyclegan": ("a_to_b", "b_to_a", "on_a", "on_b"),
+}
+SMALL = {
+    "pix2pix": dict(input_shape=(32, 32, 3), filters=4, dropout=0.0),
+    "cyclegan": dict(input_shape=(32, 32, 3), filters=4, blocks=1, pool_size=0),
+}
+
+
+def as_torch(network):
+    """The parameters of a network in torch's shapes: of kernels, (out, in, rows, columns)."""
+    import torch
+
+    values = [w.transpose(3, 2, 0, 1) if w.ndim == 4 else w for w in arrays(network.trainable_variables)]
+    return [torch.tensor(np.ascontiguousarray(v), requires_grad=True) for v in values]
+
+
+def play_beside_torch(name):
+    """Play the same steps on both sides: the model, losses of each, and each weight's path, before, after, and torch's."""
+    import torch
+
+    model = keraszoo.build(name, seed=3, **SMALL[name])
+    rate, epsilon = PACE[name]
+    model.compile(Adam(rate, beta_1=0.5, epsilon=epsilon))
+    networks = [getattr(model, network) for network in NETWORKS[name]]
+    weights = [as_torch(network) for network in networks]
+    native = {
+        "pix2pix": lambda: native_translation.Pix2Pix(*weights, depth=5, rate=rate, epsilon=epsilon),
+        "cyclegan": lambda: native_translation.CycleGAN(*weights, blocks=1, rate=rate, epsilon=epsilon),
+    }[name]()
+    before = [w.detach().clone() for row in weights for w in row]
+    losses = []
+    for step in range(STEPS):
+        x, y = noise(2, 2, 32, 32, 3, seed=step)
+        model.reset_metrics()
+        logs = model.train_on_batch(x, y, return_dict=True)
+        ours = [float(logs[f"{player}_loss"]) for player in model.players()]
+        theirs = native.step(*(torch.tensor(v.transpose(0, 3, 1, 2).copy()) for v in (x, y)))
+        losses.append((ours, theirs))
+    paths = [v.path for network in networks for v in network.trainable_variables]
+    after = [w for network in networks for w in as_torch(network)]
+    rows = zip(paths, before, after, [w for row in weights for w in row], strict=True)
+    return model, np.array(losses), [(path, *(v.detach().numpy() for v in row)) for path, *row in rows]
+
+
+def assert_parity(name):
+    model, losses, weights = play_beside_torch(name)
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=5e-6)
+    asleep = []
+    for path, before, ours, theirs in weights:
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4, err_msg=path)
+        if np.abs(theirs - before).max() <= 1e-3 * max(np.abs(before).max(), 1e-3):
+            asleep.append(path)
+    return asleep, model
+
+
+def dead(model):
+    """Biases of convolutions that an instance normalization follows, which takes them out again."""
+    found = []
+    for network in NETWORKS["cyclegan"]:
+        paths = [v.path for v in getattr(model, network).trainable_variables if v.path.endswith("bias")]
+        found += paths[:-1] if network in ("a_to_b", "b_to_a") else paths[1:-1]
+    return found
+
+
+def test_pix2pix_equals_plain_torch():
+    asleep, _ = assert_parity("pix2pix")
+    assert asleep == []
+
+
+def test_cyclegan_equals_plain_torch():
+    asleep, model = assert_parity("cyclegan")
+    assert sorted(asleep) == sorted(dead(model))  # the reference has these biases, and nothing moves them
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_broken_gradient_is_noticed(name, monkeypatch):
+    whole = game.value_and_grad
+
+    def broken(fn, variables, idle=()):
+        value, gradients = whole(fn, variables, idle=idle)
+        return value, [-gradients[0], *gradients[1:]]
+
+    monkeypatch.setattr(game, "value_and_grad", broken)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        assert_parity(name)

@@ -3,7 +3,7 @@
 import inspect
 from pathlib import Path
 
-from keraszoo.data import directory, embedded, folder, from_tfds
+from keraszoo.data import directory, embedded, folder, from_tfds, pairs
 from keraszoo.data.dataset import Dataset, divided
 from keraszoo.registry import nearest
 
@@ -22,6 +22,7 @@ SETS = {
         directory.omniglot,
         directory.nuclei,
         directory.neuron_em,
+        pairs.edges_to_photos,
     )
 }
 

@@ -53,3 +53,32 @@ def fitted(image, image_size, channels):
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.BICUBIC)
     return np.asarray(image).reshape(height, width, channels)
+
+
+def edges(images, sigma=1.0):
+    """The outlines of what images show: black lines on white.
+
+    Canny 1986, as scikit-image has it, on the brightness of an image.
+
+    Args:
+        images: (count, height, width, channels), uint8, one channel or three.
+        sigma: Width of the blur before, in pixels: a wider one leaves fewer lines.
+
+    Returns:
+        (count, height, width, 1), uint8: 0 on a line and 255 elsewhere.
+    """
+    from skimage.feature import canny
+
+    grey = images.astype("float32").mean(axis=-1) / 255
+    return np.stack([np.where(canny(image, sigma), 0, 255).astype("uint8") for image in grey])[..., None]
+
+
+def pieces(images, image_size):
+    """Images cut into as many pieces of a size as they hold, row by row; the rest is left out."""
+    height, width = checked_size(image_size)
+    rows, columns = images.shape[1] // height, images.shape[2] // width
+    if not rows or not columns:
+        raise ValueError(f"image_size must fit into images of {images.shape[1:3]}, got {image_size!r}.")
+    whole = images[:, : rows * height, : columns * width]
+    apart = whole.reshape(len(images), rows, height, columns, width, -1).swapaxes(2, 3)
+    return apart.reshape(-1, height, width, images.shape[-1])
