@@ -49,6 +49,8 @@ def precision_recall(real, fake, k=5):
 
     Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991, equation 2. A sample lies in the reach of
     a set if it is no farther from one of its members than that member's `k`-th neighbour in the set.
+    Read the two together: samples that are all alike, and be they noise that a classifier takes for one
+    of its classes, may lie in the reach of some real one; their recall is near 0.
 
     Args:
         real, fake: (count, features), floating. Counts should be equal.
