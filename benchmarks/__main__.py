@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 BACKENDS = ("torch", "jax", "tensorflow")
-MODELS = ("lenet5", "resnet50", "resnet20")
+MODELS = ("lenet5", "resnet50", "resnet20", "dcgan")
 
 
 def alone(backend):
@@ -31,13 +31,19 @@ def options():
         description="Compare keraszoo with code written by hand for the same backend, and print a table. "
         "Both sides first agree in the loss of three steps. They then take turns in one process, on one "
         "thread; time is the processor's; a ratio is native time over ours, the median of the rounds, with "
-        "its quartiles: above 1, ours is faster. Memory is what training steps take above the built model, "
-        "each side in a process of its own; there a ratio below 1 is better.",
+        "its quartiles: above 1, ours is faster. A step of a game is a turn of every player. Memory is what "
+        "training steps take above the built model, and compiling what the first takes longer than a later "
+        "one, each side in a process of its own; there a ratio below 1 is better.",
     )
     parser.add_argument("--backend", choices=BACKENDS, default="torch", help="default: torch")
     parser.add_argument("--model", nargs="+", choices=MODELS, default=list(MODELS), help="default: all")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each side; default: 9")
-    parser.add_argument("--no-memory", action="store_true", help="leave the memory of a step out")
+    parser.add_argument("--no-memory", action="store_true", help="leave memory and compiling out")
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="on tensorflow and jax, also run native torch in the same process as ours, which slows it down",
+    )
     parser.add_argument(
         "--imports", action="store_true", help="also time `import keraszoo` and the command line"
     )
@@ -57,6 +63,7 @@ def main():
 
     from benchmarks import imports, memory, speed
     from benchmarks.cases import CASES
+    from benchmarks.sides import TOGETHER
 
     console = Console(width=None if sys.stdout.isatty() else 110)
     results = dict(
@@ -64,9 +71,11 @@ def main():
         rounds=chosen.rounds,
         machine=dict(processor=processor(), python=platform.python_version(), **versions()),
         speed={},
-        memory={},
+        first={},
     )
     rivals = [chosen.backend] + ["torch"] * (chosen.backend == "tensorflow")
+    if chosen.together and chosen.backend != "torch":
+        rivals.append("torch" + TOGETHER)
     for name in chosen.model:
         with console.status(f"{name} on {chosen.backend}"):
             times = speed.compare(rivals, CASES[name], chosen.rounds)
@@ -75,7 +84,7 @@ def main():
                 for kind, sides in times.items()
             }
             if not chosen.no_memory:
-                results["memory"][name] = memory.growth(chosen.backend, name)
+                results["first"][name] = memory.first(chosen.backend, name)
     if chosen.imports:
         with console.status("imports"):
             results["imports"] = imports.compare(chosen.rounds)
@@ -113,15 +122,17 @@ def tables(results):
                     found["native"],
                 )
     yield table
-    if results["memory"]:
-        table = Table(title="memory of training steps above the built model")
-        for heading in ("model", "ours, MB", "native, MB", "ratio", "against"):
-            table.add_column(heading, justify="left" if heading in ("model", "against") else "right")
-        for name, sides in results["memory"].items():
-            ours = sides["keraszoo"]
-            for label, size in sides.items():
-                if label != "keraszoo":
-                    table.add_row(name, f"{ours:.0f}", f"{size:.0f}", f"{ours / size:.2f}", label)
+    if results["first"]:
+        table = Table(
+            title="memory of training steps above the built model, and seconds to compile the first"
+        )
+        for heading in ("model", "", "ours", "native", "ratio", "against"):
+            table.add_column(heading, justify="right" if heading in ("ours", "native", "ratio") else "left")
+        for name, sides in results["first"].items():
+            for label, native in list(sides.items())[1:]:
+                for what, ours in sides["keraszoo"].items():
+                    numbers = f"{ours:.1f}", f"{native[what]:.1f}", f"{ours / native[what]:.2f}"
+                    table.add_row(name, what, *numbers, label)
         yield table
     if "imports" in results:
         table = Table(title="starting")

@@ -83,7 +83,7 @@ CASES = {
         Case("lenet5", (28, 28, 1), 64, 100, 1e-3, {"num_classes": 10}),
         Case("resnet50", (64, 64, 3), 32, 3, 1e-6, {"num_classes": 1000, "weight_decay": 0}),
         Case("resnet20", (32, 32, 3), 64, 16, 1e-4, {"num_classes": 10, "weight_decay": 0}),
-        Drawing("dcgan", (28, 28, 1), 64, 8, 2e-4, {"latent_dim": 100}),
+        Drawing("dcgan", (28, 28, 1), 64, 8, 1e-5, {"latent_dim": 100}),
     )
 }
 

@@ -1,23 +1,27 @@
-"""How much memory a training step takes above the built model, in a process of its own (Linux).
+"""What the first training steps cost, in a process of their own (Linux).
+
+That is memory above the built model, and the time in which the first step is compiled: its processor
+time less that of a later one.
 
     python -m benchmarks.memory torch resnet50 keraszoo
     python -m benchmarks.memory torch resnet50 '{"layout": "last"}' WEIGHTS.npz
 
 The first form measures our model, the second native code, with weights that were saved before, so
-that nothing of ours is in its process. Prints megabytes of resident memory.
+that nothing of ours is in its process. Prints JSON: megabytes of resident memory, and seconds.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.sides import OPTIONS
 
 
-def growth(backend, case):
-    """Megabytes above the built model: ours, and each native side, by label."""
+def first(backend, case):
+    """Costs of ours, and of each native side, by label: dicts of "memory, MB" and "compiling, s"."""
     run = [sys.executable, "-m", "benchmarks.memory", backend, case]
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "weights.npz")
@@ -33,7 +37,7 @@ def measured(command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-    return float(done.stdout)
+    return json.loads(done.stdout)
 
 
 def status(key):
@@ -63,14 +67,16 @@ def main(backend, name, side, weights):
                 held.setdefault(key.split("/")[0], []).append(file[key])
         it = Theirs(backend, case, held, **json.loads(side))
         held.clear()
-    x, y = (part[: case.batch_size] for part in case.data())
+    batch = [part[: case.batch_size] for part in case.data()]
     built = status("VmRSS")
-    for _ in range(2):
-        it.step(x, y)  # compiles, and makes the optimizer's state
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    for _ in range(3):
-        it.step(x, y)
-    print(status("VmHWM") - built)
+    taken = []
+    for turn in range(5):
+        if turn == 2:  # compiled, and the optimizer's state is made
+            Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+        start = time.process_time()
+        it.step(*batch)
+        taken.append(time.process_time() - start)
+    print(json.dumps({"memory, MB": status("VmHWM") - built, "compiling, s": taken[0] - min(taken)}))
 
 
 if __name__ == "__main__":

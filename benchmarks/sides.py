@@ -166,8 +166,11 @@ def agreed(rivals, case):
     for theirs in natives:
         ours.reset(start)
         mine, other = (side.predict(case.asked()) for side in (ours, theirs))
-        if np.abs(mine - other).max() > 1e-4 * np.abs(mine).max():
-            raise Disagreement(f"keraszoo and {theirs.label} predict {mine} and {other}.")
+        apart = np.abs(mine - other).max() / np.abs(mine).max()
+        if not apart < 1e-4:
+            raise Disagreement(
+                f"What keraszoo and {theirs.label} predict lies apart by {apart:g} of its size."
+            )
         agree(ours, theirs, case)
     return ours, natives
 
