@@ -31,6 +31,11 @@ RUNS = {
         ["model.keras", "losses.png", "points/film.gif"],
         "mean |y - sin x|",
     ),
+    "translate_images.py": (
+        ["--model", "cyclegan", "--filters", "2", "--count", "64", "--batch-size", "32", "--epochs", "2"],
+        ["model.keras", "losses.png", "translations.png", "translations/film.gif", "history.csv"],
+        "of doing nothing",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from keraszoo.callbacks.balance import Balance, Losses
 from keraszoo.callbacks.history import Curves, History
 from keraszoo.callbacks.run import RunFolder
 from keraszoo.callbacks.samples import Samples, Scatter
+from keraszoo.callbacks.translations import Translations
 from keraszoo.callbacks.variety import Variety
 
-__all__ = ["Balance", "Curves", "History", "Losses", "RunFolder", "Samples", "Scatter", "Variety"]
+__all__ = ["Balance", "Curves", "History", "Losses", "RunFolder", "Samples", "Scatter", "Translations", "Variety"]

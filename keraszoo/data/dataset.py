@@ -20,6 +20,8 @@ class Dataset:
         task: What `y` is: "image_classification" (int32 class numbers, (count,)),
             "multi_label_classification" (float32 zeros and ones, (count, classes)),
             "image_segmentation" (int32 class numbers, (count, height, width)),
+            "image_translation" (uint8 images, what becomes of those in `x`),
+            "unpaired_image_translation" (uint8 images of another kind than `x`),
             "images" (None, or what `note` says), "points" (None).
         train: The part to learn from. `x` is uint8, (count, height, width, channels); points are
             float32, (count, dimensions).

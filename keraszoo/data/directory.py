@@ -191,7 +191,7 @@ def emoji_styles(image_size=None, data_dir=None, check=True):
     }
     return Dataset(
         name="emoji_styles",
-        task="image_translation",
+        task="unpaired_image_translation",
         **parts,
         source="github.com/googlefonts/noto-emoji and github.com/joypixels/emojione, tag v2.2.7",
         licence="Noto: Apache-2.0. EmojiOne: CC BY 4.0, credit EmojiOne",

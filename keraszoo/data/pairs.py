@@ -41,7 +41,7 @@ def edges_to_photos(source="digits", image_size=None, sigma=1.0, data_dir=None):
         task="image_translation",
         train=(edges(train, sigma), train),
         test=(edges(test, sigma), test),
-        source=f"{held.source}; edges by scikit-image's Canny filter",
+        source=f"{held.source}; edges by Canny's filter",
         licence=held.licence,
         citation=held.citation,
         note="x holds edges, black on white, one channel; y[i] is what x[i] was taken from.",
