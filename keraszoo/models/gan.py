@@ -36,6 +36,8 @@ class Generative(MultiPlayerModel):
             `predict` and `sample` use the average. None for the weights themselves.
     """
 
+    guesses = True  # the discriminator says real or not, and so has an accuracy
+
     def __init__(self, input_shape, latent_dim, average=None, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(latent_dim, int) or latent_dim < 1:
@@ -46,8 +48,9 @@ class Generative(MultiPlayerModel):
         self.latent_dim = latent_dim
         self.momentum = average
         self.noise = keras.random.SeedGenerator()
-        self.real_accuracy = keras.metrics.Mean(name="real_accuracy")
-        self.fake_accuracy = keras.metrics.Mean(name="fake_accuracy")
+        if self.guesses:
+            self.real_accuracy = keras.metrics.Mean(name="real_accuracy")
+            self.fake_accuracy = keras.metrics.Mean(name="fake_accuracy")
 
     def play_with(self, generator, discriminator):
         """Take the two networks, and a copy of the generator where its average is wanted."""
@@ -161,7 +164,7 @@ class Generative(MultiPlayerModel):
     paper="https://arxiv.org/abs/1406.2661",
     tiny=dict(input_shape=(2,), generator_units=(16, 16), discriminator_units=(32, 16, 8)),
     parameters=42643,
-    recipe=dict(learning_rate=1e-3, beta_1=0.5),
+    recipe=dict(learning_rate=5e-4, beta_1=0.5),
 )
 class GAN(Generative):
     """Points in space, made of noise by one small network and judged by another.
@@ -287,6 +290,8 @@ class WGANGP(Generative):
         returns: (batch, height, width, channels), float32, in [-1, 1].
     """
 
+    guesses = False
+
     def __init__(
         self,
         input_shape=(28, 28, 1),
@@ -299,7 +304,7 @@ class WGANGP(Generative):
     ):
         super().__init__(input_shape, latent_dim, average, **kwargs)
         self.critic_steps, self.penalty = critic_steps, penalty
-        self.distance = keras.metrics.Mean(name="wasserstein_distance")
+        self.wasserstein_distance = keras.metrics.Mean(name="wasserstein_distance")
         noise = keras.Input((latent_dim,), name="noise")
         image = keras.Input(self.sample_shape, name="image")
         self.play_with(
@@ -319,7 +324,7 @@ class WGANGP(Generative):
         apart = ops.mean(self.discriminator(real, training=training)) - ops.mean(
             self.discriminator(fake, training=training)
         )
-        self.note(self.distance, apart, real)
+        self.note(self.wasserstein_distance, apart, real)
         share = self.shares(real)
         between = share * real + (1.0 - share) * fake
         slope = gradient(lambda image: self.discriminator(image, training=training))(between)
