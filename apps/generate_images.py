@@ -56,7 +56,7 @@ def main():
     judge = diagnostics.Judge(keraszoo.load(file)) if options.classifier or file.exists() else None
     callbacks = [
         *([Variety(judge)] if judge else []),  # first, for the others to see what it finds
-        Samples(options.out / "images", seed=options.seed, **grid),
+        Samples(options.out / "images", seed=options.seed, every=max(1, options.epochs // 60), **grid),
         Losses(options.out / "losses.png"),
         History(options.out / "history.csv"),
         keras.callbacks.LambdaCallback(on_epoch_end=tell),
