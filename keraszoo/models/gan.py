@@ -11,7 +11,8 @@ generator's weights (Yazici et al. 2018, https://arxiv.org/abs/1806.04498), with
 wherever it happens to be when it is stopped. `dcgan` has kernels of 4x4 for 5x5 and normal noise for
 uniform, as the reference in pytorch/examples, whose parameter counts it has at 64x64. `conditional_gan`
 is convolutional, with the label as planes of the image. `wgan_gp` is Gulrajani's algorithm 1 on the
-networks of `dcgan`, without batch normalization in the critic.
+networks of `dcgan`, without batch normalization in the critic; it goes faster (5e-4 for 1e-4) and with
+the momentum of the authors' scripts (beta_1 0.5 for 0), so that small images take minutes.
 """
 
 import keras
@@ -267,7 +268,7 @@ class DCGAN(Generative):
     task="image_generation",
     paper="https://arxiv.org/abs/1704.00028",
     tiny=dict(input_shape=(16, 16, 1), latent_dim=4, filters=4, critic_steps=2),
-    recipe=dict(learning_rate=1e-4, beta_1=0.0, beta_2=0.9),
+    recipe=dict(learning_rate=5e-4, beta_1=0.5, beta_2=0.9),
 )
 class WGANGP(Generative):
     """Images made of noise; a critic learns how far they are from real ones, with a slope of one between them.
