@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 BACKENDS = ("torch", "jax", "tensorflow")
-MODELS = ("lenet5", "resnet50", "resnet20", "dcgan")
+MODELS = ("lenet5", "resnet50", "resnet20", "dcgan", "cyclegan")
 
 
 def alone(backend):

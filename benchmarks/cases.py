@@ -50,8 +50,11 @@ class Case:
 
     def small(self):
         """The same structure, so small that a test can afford it."""
-        shape, sizes = (16, 16, self.input_shape[2]), {**self.arguments, **SMALL[self.name]}
-        return replace(self, input_shape=shape, batch_size=16, batches=3, arguments=sizes)
+        sizes = {**self.arguments, **SMALL[self.name]}
+        shape = (*sizes.pop("sides", (16, 16)), self.input_shape[2])
+        return replace(
+            self, input_shape=shape, batch_size=min(16, self.batch_size), batches=3, arguments=sizes
+        )
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,20 @@ class Drawing(Case):
         return self.arguments["latent_dim"]
 
 
+@dataclass(frozen=True)
+class Translation(Case):
+    """A game in which images of one set become images of another."""
+
+    native = "game"
+
+    def data(self):
+        """Images of both sets."""
+        return np.tanh(self.images()), np.tanh(self.images(1))
+
+    def asked(self):
+        return np.tanh(self.images())
+
+
 CASES = {
     case.name: case
     for case in (
@@ -84,6 +101,7 @@ CASES = {
         Case("resnet50", (64, 64, 3), 32, 3, 1e-6, {"num_classes": 1000, "weight_decay": 0}),
         Case("resnet20", (32, 32, 3), 64, 16, 1e-4, {"num_classes": 10, "weight_decay": 0}),
         Drawing("dcgan", (28, 28, 1), 64, 8, 1e-5, {"latent_dim": 100}),
+        Translation("cyclegan", (64, 64, 3), 1, 4, 1e-5, {"pool_size": 0}),  # what is in the pool is chance
     )
 }
 
@@ -92,6 +110,7 @@ SMALL = {  # arguments of what a test can afford
     "resnet50": dict(num_classes=5, depths=(2, 1), filters=(8, 16), stem_filters=8),
     "resnet20": dict(num_classes=5, depth=8, filters=(4, 8, 16)),
     "dcgan": dict(latent_dim=6, filters=4),
+    "cyclegan": dict(sides=(24, 24), filters=4, blocks=1),
 }
 
 

@@ -47,6 +47,43 @@ def discriminator(learned, moving, x, training):
     return convolve(x, *learned[-1]).reshape(len(x), -1), seen
 
 
+def by_image(x):
+    """Instance normalization."""
+    return normalise(x, 1, 0, jnp.mean(x, (1, 2), keepdims=True), jnp.var(x, (1, 2), keepdims=True))
+
+
+def mirrored(x, size):
+    """Reflection padding."""
+    return jnp.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), "reflect")
+
+
+def translator(learned, x):
+    """Images to images, of CycleGAN."""
+
+    def layer(x, kernel, bias, stride=1, padding=0):
+        return convolve(x, kernel, stride, padding) + bias
+
+    first, down1, down2, *blocks, up1, up2, end = learned
+    x = jax.nn.relu(by_image(layer(mirrored(x, 3), *first)))
+    for arrays in (down1, down2):
+        x = jax.nn.relu(by_image(layer(x, *arrays, 2, 1)))
+    for one, other in zip(blocks[::2], blocks[1::2], strict=True):
+        y = jax.nn.relu(by_image(layer(mirrored(x, 1), *one)))
+        x = x + by_image(layer(mirrored(y, 1), *other))
+    for kernel, bias in (up1, up2):
+        x = jax.nn.relu(by_image(transpose(x, kernel, ((1, 2), (1, 2))) + bias))
+    return jnp.tanh(layer(mirrored(x, 3), *end))
+
+
+def patches(learned, x):
+    """Images to a logit for each patch, of CycleGAN."""
+    for level, (kernel, bias) in enumerate(learned):
+        x = convolve(x, kernel, 2 if level < 3 else 1, 1) + bias
+        if level < 4:
+            x = jax.nn.leaky_relu(by_image(x) if level else x, 0.2)
+    return x
+
+
 def adam(weights, gradient, state, rate):
     """The weights and Adam's state after an update, with Keras' epsilon."""
     first, second, count = state
@@ -131,7 +168,55 @@ class DCGAN(Game):
         return generator(learned["generator"], moving["generator"], noise, False)[0]
 
 
-GAMES = {"dcgan": DCGAN}
+class CycleGAN(Game):
+    """Two translators and two discriminators."""
+
+    def begin(self, weights):
+        learned = {
+            name: [tuple(map(jnp.array, layer)) for layer in network(weights, name)]
+            for name in ("a_to_b", "b_to_a", "on_a", "on_b")
+        }
+        groups = [
+            {name: learned[name] for name in names} for names in (("a_to_b", "b_to_a"), ("on_a", "on_b"))
+        ]
+        return groups, [memory(group) for group in groups]
+
+    def turns(self, state, a, b):
+        """A pure step."""
+        (translators, judges), memories = state
+
+        def squared(x, wanted):
+            return jnp.mean((x - wanted) ** 2)
+
+        def distance(x, y):
+            return jnp.mean(jnp.abs(x - y))
+
+        def translate(learned):
+            a_to_b, b_to_a = (
+                lambda x, name=name: translator(learned[name], x) for name in ("a_to_b", "b_to_a")
+            )
+            made_a, made_b = b_to_a(b), a_to_b(a)
+            fooled = squared(patches(judges["on_a"], made_a), 1) + squared(patches(judges["on_b"], made_b), 1)
+            cycle = distance(b_to_a(made_b), a) + distance(a_to_b(made_a), b)
+            same = distance(a_to_b(b), b) + distance(b_to_a(a), a)
+            return fooled + 10 * cycle + 5 * same, (made_a, made_b)
+
+        (first, made), gradient = jax.value_and_grad(translate, has_aux=True)(translators)
+        translators, memories[0] = adam(translators, gradient, memories[0], self.rate)
+
+        def judge(learned):
+            pairs = zip((learned["on_a"], learned["on_b"]), (a, b), made, strict=True)
+            return 0.5 * sum(squared(patches(w, x), 1) + squared(patches(w, y), 0) for w, x, y in pairs)
+
+        second, gradient = jax.value_and_grad(judge)(judges)
+        judges, memories[1] = adam(judges, gradient, memories[1], self.rate)
+        return [first, second], ([translators, judges], memories)
+
+    def outputs(self, state, images):
+        return translator(state[0][0]["a_to_b"], images)
+
+
+GAMES = {"dcgan": DCGAN, "cyclegan": CycleGAN}
 
 
 def Native(name, *arguments):

@@ -58,6 +58,49 @@ class Discriminator(Part):
         return tf.reshape(convolve(x, *last), (-1, 1))
 
 
+class Translator(Part):
+    """Images to images, of CycleGAN."""
+
+    def __call__(self, x):
+        first, down1, down2, *blocks, up1, up2, end = self.layers
+        x = tf.nn.relu(by_image(layer(mirrored(x, 3), *first)))
+        for arrays in (down1, down2):
+            x = tf.nn.relu(by_image(layer(x, *arrays, 2, 1)))
+        for one, other in zip(blocks[::2], blocks[1::2], strict=True):
+            y = tf.nn.relu(by_image(layer(mirrored(x, 1), *one)))
+            x = x + by_image(layer(mirrored(y, 1), *other))
+        for kernel, bias in (up1, up2):
+            y = transpose(x, kernel, 2 * x.shape[1] + 1, "VALID")[:, 1:, 1:]
+            x = tf.nn.relu(by_image(tf.nn.bias_add(y, bias)))
+        return tf.tanh(layer(mirrored(x, 3), *end))
+
+
+class Patches(Part):
+    """Images to a logit for each patch, of CycleGAN."""
+
+    def __call__(self, x):
+        for level, arrays in enumerate(self.layers):
+            x = layer(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), *arrays, 2 if level < 3 else 1)
+            if level < 4:
+                x = tf.nn.leaky_relu(by_image(x) if level else x, 0.2)
+        return x
+
+
+def layer(x, kernel, bias, stride=1, padding=0):
+    return tf.nn.bias_add(convolve(x, kernel, stride, padding), bias)
+
+
+def by_image(x):
+    """Instance normalization."""
+    mean, variance = tf.nn.moments(x, (1, 2), keepdims=True)
+    return (x - mean) * tf.math.rsqrt(variance + 1e-5)
+
+
+def mirrored(x, size):
+    """Reflection padding."""
+    return tf.pad(x, [[0, 0], [size, size], [size, size], [0, 0]], "REFLECT")
+
+
 class Adam(tf.Module):
     """Adam for some networks, with Keras' epsilon."""
 
@@ -124,7 +167,41 @@ class DCGAN(Game):
         return self.generator(noise, False)
 
 
-GAMES = {"dcgan": DCGAN}
+class CycleGAN(Game):
+    """Two translators and two discriminators."""
+
+    def begin(self, weights):
+        kinds = {"a_to_b": Translator, "b_to_a": Translator, "on_a": Patches, "on_b": Patches}
+        self.networks = [kind(network(weights, name)) for name, kind in kinds.items()]
+        self.learn = [Adam(self.networks[:2], self.rate), Adam(self.networks[2:], self.rate)]
+
+    def turns(self, a, b):
+        """A turn of the translators, and one of the discriminators; their losses."""
+        a_to_b, b_to_a, on_a, on_b = self.networks
+
+        def squared(x, wanted):
+            return tf.reduce_mean(tf.square(x - wanted))
+
+        def distance(x, y):
+            return tf.reduce_mean(tf.abs(x - y))
+
+        with tf.GradientTape() as tape:
+            made_a, made_b = b_to_a(b), a_to_b(a)
+            fooled = squared(on_a(made_a), 1) + squared(on_b(made_b), 1)
+            cycle = distance(b_to_a(made_b), a) + distance(a_to_b(made_a), b)
+            same = distance(a_to_b(b), b) + distance(b_to_a(a), a)
+            loss = fooled + 10 * cycle + 5 * same
+        losses = [self.learn[0].step(tape, loss)]
+        with tf.GradientTape() as tape:
+            pairs = (on_a, a, made_a), (on_b, b, made_b)
+            loss = 0.5 * sum(squared(part(real), 1) + squared(part(made), 0) for part, real, made in pairs)
+        return [*losses, self.learn[1].step(tape, loss)]
+
+    def outputs(self, images):
+        return self.networks[0](images)
+
+
+GAMES = {"dcgan": DCGAN, "cyclegan": CycleGAN}
 
 
 def Native(name, *arguments, **options):

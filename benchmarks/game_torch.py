@@ -39,7 +39,9 @@ class Discriminator(nn.Module):
     def __init__(self, weights):
         super().__init__()
         first, *rest, last = weights
-        self.convolutions = nn.ModuleList(convolution(*arrays, 2, 1) for arrays in (first, *rest[::2]))
+        self.convolutions = nn.ModuleList(
+            convolution(*arrays, stride=2, padding=1) for arrays in (first, *rest[::2])
+        )
         self.norms = nn.ModuleList([nn.Identity(), *(normalization(*arrays) for arrays in rest[1::2])])
         self.last = convolution(*last)
 
@@ -49,17 +51,72 @@ class Discriminator(nn.Module):
         return self.last(x).flatten(1)
 
 
-def convolution(kernel, stride=1, padding=0):
+class Translator(nn.Module):
+    """Images to images, of CycleGAN."""
+
+    def __init__(self, weights, last):
+        super().__init__()
+        first, *rest, up1, up2, end = weights
+        self.norm = by_image if last else F.instance_norm
+        self.first, self.end = convolution(*first), convolution(*end)
+        self.down = nn.ModuleList(convolution(*arrays, stride=2, padding=1) for arrays in rest[:2])
+        self.blocks = nn.ModuleList(convolution(*arrays) for arrays in rest[2:])
+        self.up = nn.ModuleList(transposed(*arrays) for arrays in (up1, up2))
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.first(F.pad(x, (3, 3, 3, 3), "reflect"))), inplace=True)
+        for convolution in self.down:
+            x = F.relu(self.norm(convolution(x)), inplace=True)
+        for one, other in zip(self.blocks[::2], self.blocks[1::2], strict=True):
+            y = F.relu(self.norm(one(F.pad(x, (1, 1, 1, 1), "reflect"))), inplace=True)
+            x = x + self.norm(other(F.pad(y, (1, 1, 1, 1), "reflect")))
+        for convolution in self.up:
+            x = F.relu(self.norm(convolution(x)), inplace=True)
+        return torch.tanh(self.end(F.pad(x, (3, 3, 3, 3), "reflect")))
+
+
+class Patches(nn.Module):
+    """Images to a logit for each patch, of CycleGAN."""
+
+    def __init__(self, weights, last):
+        super().__init__()
+        self.norm = by_image if last else F.instance_norm
+        strides = [2, 2, 2, 1, 1]
+        self.convolutions = nn.ModuleList(
+            convolution(*arrays, stride=stride, padding=1)
+            for arrays, stride in zip(weights, strides, strict=True)
+        )
+
+    def forward(self, x):
+        first, *rest, last = self.convolutions
+        x = F.leaky_relu(first(x), 0.2, inplace=True)
+        for convolution in rest:
+            x = F.leaky_relu(self.norm(convolution(x)), 0.2, inplace=True)
+        return last(x)
+
+
+def by_image(x):
+    """Instance normalization of one image, whose kernel is that of a batch; the other one wants channels first."""
+    return F.batch_norm(x, None, None, training=True)
+
+
+def convolution(kernel, bias=None, stride=1, padding=0):
     rows, columns, inputs, filters = kernel.shape
-    layer = nn.Conv2d(inputs, filters, (rows, columns), stride, padding, bias=False)
-    fill(layer.weight, kernel.transpose(3, 2, 0, 1))
-    return layer
+    layer = nn.Conv2d(inputs, filters, (rows, columns), stride, padding, bias=bias is not None)
+    return filled(layer, kernel, bias)
 
 
-def transposed(kernel):
+def transposed(kernel, bias=None):
+    """Doubles the sides of an image."""
     rows, _, filters, inputs = kernel.shape
-    layer = nn.ConvTranspose2d(inputs, filters, rows, 2, rows // 2 - 1, bias=False)
+    layer = nn.ConvTranspose2d(inputs, filters, rows, 2, (rows - 1) // 2, rows % 2, bias=bias is not None)
+    return filled(layer, kernel, bias)
+
+
+def filled(layer, kernel, bias):
     fill(layer.weight, kernel.transpose(3, 2, 0, 1))
+    if bias is not None:
+        fill(layer.bias, bias)
     return layer
 
 
@@ -144,7 +201,41 @@ class DCGAN(Game):
         return np.concatenate([part.permute(0, 2, 3, 1).numpy() for part in images])
 
 
-GAMES = {"dcgan": DCGAN}
+class CycleGAN(Game):
+    """Two translators and two discriminators; arguments as of `DCGAN`."""
+
+    def __init__(self, weights, rate, layout="last"):
+        super().__init__(layout)
+        kinds = {"a_to_b": Translator, "b_to_a": Translator, "on_a": Patches, "on_b": Patches}
+        parts = [kind(network(weights, name), self.last) for name, kind in kinds.items()]
+        self.networks = [part.to(memory_format=self.format) for part in parts]
+        self.learn = [Optimizer(self.networks[:2], rate), Optimizer(self.networks[2:], rate)]
+
+    def step(self, a, b):
+        """A turn of the translators, and one of the discriminators; their losses."""
+        a_to_b, b_to_a, on_a, on_b = self.networks
+        a, b = self.images(a), self.images(b)
+        for part in (on_a, on_b):
+            part.requires_grad_(False)
+        made_a, made_b = b_to_a(b), a_to_b(a)
+        loss = (on_a(made_a) - 1).square().mean() + (on_b(made_b) - 1).square().mean()
+        loss = loss + 10 * (F.l1_loss(b_to_a(made_b), a) + F.l1_loss(a_to_b(made_a), b))
+        losses = [self.learn[0].step(loss + 5 * (F.l1_loss(a_to_b(b), b) + F.l1_loss(b_to_a(a), a)))]
+        loss = 0
+        for part, real, made in ((on_a, a, made_a), (on_b, b, made_b)):
+            part.requires_grad_(True)
+            loss = loss + (part(real) - 1).square().mean() + part(made.detach()).square().mean()
+        return [*losses, self.learn[1].step(0.5 * loss)]
+
+    def predict(self, images, batch_size):
+        """Images of the other set, channels last."""
+        with torch.inference_mode():
+            rows = range(0, len(images), batch_size)
+            made = [self.networks[0](self.images(images[i : i + batch_size])) for i in rows]
+        return np.concatenate([part.permute(0, 2, 3, 1).numpy() for part in made])
+
+
+GAMES = {"dcgan": DCGAN, "cyclegan": CycleGAN}
 
 
 def Native(name, *arguments, **options):

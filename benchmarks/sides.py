@@ -39,7 +39,8 @@ class Ours(Side):
     def step(self, *batch, noise=()):
         """One step; the losses before it, one for each player where there are several. Noise: see `fed`."""
         logs = self.model.train_on_batch(*batch, *([tuple(noise)] if noise else []), return_dict=True)
-        return [logs[name] for name in logs if name.endswith("_loss")] or [logs["loss"]]
+        players = self.model.players() if hasattr(self.model, "players") else ()
+        return [logs[f"{player}_loss"] for player in players] or [logs["loss"]]
 
     def fit(self, *data):
         """An epoch, shuffled."""
