@@ -11,7 +11,6 @@ learn from what these made then, before they had learned.
 import keras
 import numpy as np
 from keras import ops
-from keras.layers import Add, Cropping2D, ReLU, ZeroPadding2D
 
 from keraszoo.architecture import Network
 from keraszoo.backend.handover import Handover
@@ -229,25 +228,23 @@ def resnet(input_shape, filters, blocks, name):
     x = image = keras.Input(input_shape, name="image")
     x = convolve(ReflectionPadding2D(3)(x), filters, 7)
     for times in (2, 4):
-        x = ZeroPadding2D(((1, 0), (1, 0)))(x)
+        x = ops.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
         x = convolve(x, filters * times, 3, strides=2)
     for _ in range(blocks):
         y = convolve(ReflectionPadding2D(1)(x), filters * 4, 3)
         y = Conv2D(filters * 4, 3, kernel_initializer=small())(ReflectionPadding2D(1)(y))
-        x = Add()([x, InstanceNormalization()(y)])
+        x = x + InstanceNormalization()(y)
     for times in (2, 1):
         x = Conv2DTranspose(filters * times, 3, strides=2, kernel_initializer=small())(x)
-        x = Cropping2D(((1, 0), (1, 0)))(x)
-        x = ReLU()(InstanceNormalization()(x))
+        x = ops.relu(InstanceNormalization()(x[:, 1:, 1:]))
     x = Conv2D(input_shape[-1], 7, kernel_initializer=small(), name="last")(ReflectionPadding2D(3)(x))
-    x = keras.layers.Activation("tanh", dtype="float32", name="translation")(x)
-    return Network(image, x, name=name)
+    return Network(image, ops.tanh(ops.cast(x, "float32")), name=name)
 
 
 def convolve(x, filters, size, strides=1):
     """Convolve, normalise each image by itself, rectify."""
     x = Conv2D(filters, size, strides, kernel_initializer=small())(x)
-    return ReLU()(InstanceNormalization()(x))
+    return ops.relu(InstanceNormalization()(x))
 
 
 def squared(judged, wanted):

@@ -12,7 +12,6 @@ many levels as its images can be halved, up to the eight of 256x256.
 import keras
 import numpy as np
 from keras import ops
-from keras.layers import Concatenate, LeakyReLU, ReLU, ZeroPadding2D
 
 from keraszoo.architecture import Network
 from keraszoo.layers import BatchNormalization, Conv2D, Conv2DTranspose, Dropout
@@ -173,7 +172,7 @@ def u_net(input_shape, output_channels, filters, dropout):
     skips = []
     for level, width in enumerate(widths):
         if level:
-            x = LeakyReLU(0.2)(x)
+            x = ops.leaky_relu(x, 0.2)
         x = Conv2D(width, 4, 2, "same", use_bias=False, kernel_initializer=small())(x)
         if 0 < level < depth - 1:
             x = batch_norm()(x)
@@ -181,17 +180,16 @@ def u_net(input_shape, output_channels, filters, dropout):
 
     skips.pop()
     for step, width in enumerate(reversed(widths[:-1])):
-        x = ReLU()(x)
+        x = ops.relu(x)
         x = Conv2DTranspose(width, 4, 2, "same", use_bias=False, kernel_initializer=small())(x)
         x = batch_norm()(x)
         if step < 3:
             x = Dropout(dropout)(x)
-        x = Concatenate()([skips.pop(), x])
+        x = ops.concatenate([skips.pop(), x], axis=-1)
 
-    x = ReLU()(x)
+    x = ops.relu(x)
     x = Conv2DTranspose(output_channels, 4, 2, "same", kernel_initializer=small(), name="last")(x)
-    x = keras.layers.Activation("tanh", dtype="float32", name="translation")(x)
-    return Network(image, x, name="generator")
+    return Network(image, ops.tanh(ops.cast(x, "float32")), name="generator")
 
 
 def patch_discriminator(input_shape, filters, norm, use_bias=False, name="discriminator"):
@@ -209,12 +207,12 @@ def patch_discriminator(input_shape, filters, norm, use_bias=False, name="discri
     """
     x = image = keras.Input(input_shape, name="image")
     for level, (width, stride) in enumerate([(1, 2), (2, 2), (4, 2), (8, 1)]):
-        x = ZeroPadding2D(1)(x)
+        x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         x = Conv2D(filters * width, 4, stride, use_bias=use_bias or not level, kernel_initializer=small())(x)
         if level:
             x = norm()(x)
-        x = LeakyReLU(0.2)(x)
-    x = ZeroPadding2D(1)(x)
+        x = ops.leaky_relu(x, 0.2)
+    x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     x = Conv2D(1, 4, kernel_initializer=small(), dtype="float32", name="logits")(x)
     return Network(image, x, name=name)
 
