@@ -1,5 +1,6 @@
 """The front door: build, list_models, describe, load, and what `import keraszoo` costs and chooses."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_a_card_tells_what_the_registry_knows(name):
     assert entry.parameters in (None, card.parameters)
     text = str(card)
     assert card.paper in text and f"{card.parameters:,}" in text and "input_shape=" in text
-    module = entry.load().__globals__["__doc__"]
+    module = inspect.getmodule(entry.load()).__doc__
     assert ("Departures" in module) == (card.departures is not None)
     assert (card.departures or "") in text.replace("\n" + " " * 14, " ")
 
