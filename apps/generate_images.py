@@ -23,6 +23,7 @@ def parse():
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--filters", type=int, default=16, help="nearest the image; papers have 64")
+    parser.add_argument("--learning-rate", type=float, help="else 1e-3, for wgan_gp 5e-4: for narrow nets")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/generate_images"))
     return parser.parse_args()
@@ -51,6 +52,7 @@ def main():
         config["class_names"], x = data.class_names, (images, labels)
         grid = dict(labels=np.repeat(np.arange(data.num_classes), 8), count=8 * data.num_classes, columns=8)
     model = keraszoo.build(options.model, seed=options.seed, input_shape=data.input_shape, **config)
+    model.optimizer.learning_rate = options.learning_rate or (5e-4 if options.model == "wgan_gp" else 1e-3)
 
     file = options.classifier or Path(__file__).parents[1] / f"saved_models/lenet5_{options.data}.keras"
     judge = diagnostics.Judge(keraszoo.load(file)) if options.classifier or file.exists() else None
