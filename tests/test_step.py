@@ -392,3 +392,29 @@ def test_a_model_of_quick_layers_is_called_like_any_other():
         ours.register_forward_hook(lambda *args: called.append(1))
         ours(x)
         assert called
+
+
+def test_layers_of_keras_without_weights_are_called_straight_in_a_graph(monkeypatch):
+    def build(kind):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((4, 4, 2))
+        y = layers.ReLU()(BatchNormalization()(Conv2D(3, 3)(layers.ZeroPadding2D(1)(x))))
+        z = layers.Cropping2D(1)(layers.Concatenate()([layers.LeakyReLU(0.2)(x), layers.Add()([y, y])]))
+        return kind(x, layers.Activation("tanh", name="end")(layers.Reshape((20,))(z)))
+
+    ours, theirs = build(Stepped), build(keras.Model)
+    x = tensor(2, 4, 4, 2)
+    for training in (True, False):
+        mine, other = ours(x, training=training), theirs(x, training=training)
+        np.testing.assert_allclose(ops.convert_to_numpy(mine), ops.convert_to_numpy(other), atol=1e-6)
+    called, true = [], layers.Layer.__call__
+    monkeypatch.setattr(
+        layers.Layer, "__call__", lambda self, *a, **k: called.append(self) or true(self, *a, **k)
+    )
+    if kernels.EAGER:
+        ours(x, training=True)
+        assert not called
+        end = ours.get_layer("end")
+        end.register_forward_hook(lambda *args: called.append("hook"))
+        ours(x, training=True)
+        assert called == [end, "hook"]

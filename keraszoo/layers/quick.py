@@ -6,8 +6,15 @@ trace a step; torch pays at every step, nearly a tenth of a millisecond for each
 """
 
 import keras
+from keras import layers
 
 from keraszoo.backend import kernels
+
+PLAIN = {  # layers of Keras that have no weights and do the same whether they train or not
+    *(layers.Activation, layers.LeakyReLU, layers.ReLU),
+    *(layers.Cropping2D, layers.Flatten, layers.Reshape, layers.ZeroPadding2D),
+    *(layers.Add, layers.Concatenate),
+}
 
 
 class Quick:
@@ -24,14 +31,15 @@ class Quick:
     cast = None
 
     def __call__(self, *args, **kwargs):
-        # A functional model tells every layer whether it trains.
-        if not kernels.EAGER or len(args) != 1 or not kwargs.keys() <= {"training"}:
+        # A functional model tells every layer whether it trains, and some that there is no mask.
+        plain = len(args) == 1 and kwargs.keys() <= {"training", "mask"} and kwargs.get("mask") is None
+        if not kernels.EAGER or not plain:
             return super().__call__(*args, **kwargs)
         if straight(self, args[0], getattr(self, self.cast) if self.cast and self.built else None):
             if not self.trains:
                 return self.call(args[0])
             if kwargs.get("training") is not None:
-                return self.call(args[0], **kwargs)
+                return self.call(args[0], training=kwargs["training"])
         return super().__call__(*args, **kwargs)
 
 
@@ -56,3 +64,17 @@ def straight(layer, x, weight=None):
         and not (layer._forward_hooks or layer._forward_pre_hooks)
         and not (layer._backward_hooks or layer._backward_pre_hooks)
     )
+
+
+def is_quick(layer):
+    """Whether a layer can be called without Keras' preparations."""
+    return isinstance(layer, Quick) or type(layer) in PLAIN
+
+
+def called(operation, args, named):
+    """`operation(*args, **named)`, on torch; a `PLAIN` layer goes straight to `call`."""
+    if type(operation) in PLAIN and len(args) == 1:
+        values = args[0] if isinstance(args[0], (list, tuple)) else args
+        if all(straight(operation, value) for value in values):
+            return operation.call(args[0])
+    return operation(*args, **named)

@@ -51,7 +51,7 @@ class Graph:
                 args, named = [values[key] for key in line.takes], line.arguments.kwargs
             if training is not None and isinstance(line.operation, keras.layers.Layer):
                 named = {**named, "training": training}
-            result = line.operation(*args, **named)
+            result = quick.called(line.operation, args, named)
             values.update(zip(line.gives, keras.tree.flatten(result), strict=True))
             del args, named, result
             for key in line.last:
@@ -77,7 +77,7 @@ def is_simple(model):
         functional = kernels.EAGER and hasattr(model, "_nodes_by_depth") and len(model.inputs) == 1
         layers = model.layers[1:] if functional else []
         policies = {layer.dtype_policy.name for layer in (model, *layers)}
-        simple = functional and len(policies) == 1 and all(isinstance(layer, quick.Quick) for layer in layers)
+        simple = functional and len(policies) == 1 and all(map(quick.is_quick, layers))
         object.__setattr__(model, "_simple", simple and model.compute_dtype == model.variable_dtype)
     return model._simple
 
