@@ -27,7 +27,7 @@ DIRECTIONS = ("a_to_b", "b_to_a")
     "cyclegan",
     task="unpaired_image_translation",
     paper="https://arxiv.org/abs/1703.10593",
-    tiny=dict(input_shape=(32, 32, 3), filters=4, blocks=1, pool_size=6),
+    tiny=dict(input_shape=(24, 24, 3), filters=8, blocks=1, pool_size=6),
     parameters=28285832,
     recipe=dict(beta_1=0.5),
 )
