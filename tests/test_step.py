@@ -10,7 +10,16 @@ import pytest
 from keras import layers, ops
 
 from keraszoo.backend import kernels
-from keraszoo.layers import BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D
+from keraszoo.backend.autodiff import value_and_grad
+from keraszoo.layers import (
+    BatchNormalization,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    Flatten,
+    InstanceNormalization,
+    MaxPooling2D,
+)
 from keraszoo.layers.quick import straight
 from keraszoo.training import optimizers
 from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
@@ -418,3 +427,38 @@ def test_layers_of_keras_without_weights_are_called_straight_in_a_graph(monkeypa
         end.register_forward_hook(lambda *args: called.append("hook"))
         ours(x, training=True)
         assert called == [end, "hook"]
+
+
+def test_a_rectifier_writes_over_what_nobody_reads_again():
+    def build(kind, rectifier):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((4, 4, 2))
+        a = rectifier(Conv2D(3, 3, padding="same")(x))
+        b = rectifier(InstanceNormalization()(Conv2DTranspose(3, 4, strides=2, padding="same")(a)))
+        c = BatchNormalization()(Conv2D(3, 2, strides=2)(b))  # is read twice
+        return kind(x, [layers.Add()([c, rectifier(c), a]), rectifier(BatchNormalization()(a))])
+
+    x, wanted = tensor(2, 4, 4, 2), tensor(2, 4, 4, 3)
+    for rectifier in (layers.ReLU(), layers.ReLU(negative_slope=0.1), layers.LeakyReLU(0.3)):
+        found = []
+        for kind in (Stepped, keras.Model):
+            model = build(kind, rectifier)
+
+            def loss(model=model):
+                return sum(ops.sum(y * wanted) for y in model(x, training=True))
+
+            found.append(value_and_grad(loss, model.trainable_variables))
+        for mine, other in zip(found[0][1], found[1][1], strict=True):
+            np.testing.assert_allclose(ops.convert_to_numpy(mine), ops.convert_to_numpy(other), atol=1e-4)
+        np.testing.assert_allclose(float(found[0][0]), float(found[1][0]), rtol=1e-5)
+
+
+def test_a_rectifier_leaves_alone_what_a_hook_has_seen():
+    x = keras.Input((4, 4, 2))
+    convolution = Conv2D(3, 3)
+    model, seen = Stepped(x, layers.ReLU()(convolution(x))), []
+    assert ops.min(model(tensor(2, 4, 4, 2))) == 0
+    if kernels.EAGER:
+        convolution.register_forward_hook(lambda layer, taken, given: seen.append(given))
+        model(tensor(2, 4, 4, 2), training=True)
+        assert seen[0].min() < 0

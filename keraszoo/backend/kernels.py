@@ -239,6 +239,32 @@ def by_filters(initializer):
     return turned
 
 
+def rectified_in_place(x, slope):
+    """`x` where it is positive and `slope * x` elsewhere, written over `x`. On torch only.
+
+    Args:
+        x: Floating tensor that nobody else reads, least of all to compute gradients; it is lost.
+        slope: From 0.
+
+    Returns:
+        A tensor of the shape of `x`; or None, and `x` as it was, where that would cost more.
+    """
+    if torch.compiler.is_compiling():
+        return None
+    # To change a view, torch would copy the gradient of what it shows: change that, and look at it anew.
+    base = x._base if x.requires_grad and x._base is not None else x
+
+    def seen():
+        if base is x:
+            return x
+        return base.permute(0, 2, 3, 1) if base.ndim == 4 else base.reshape(x.shape)
+
+    if seen().stride() != x.stride() or seen().shape != x.shape or base.numel() != x.numel():
+        return None
+    torch.nn.functional.leaky_relu_(base, slope) if slope else base.relu_()
+    return seen()
+
+
 def max_pooling(x, size, strides):
     """The largest value of each window of `size`, (rows, columns), which moves by `strides` inside the image.
 

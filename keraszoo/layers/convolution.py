@@ -21,6 +21,7 @@ class Conv2D(Quick, keras.layers.Conv2D):
     """
 
     cast = "kernel"
+    forgets = True
 
     def add_weight(self, shape=None, initializer=None, *args, name=None, **kwargs):
         """Keras' method; on torch the kernel lies filter by filter in memory."""
@@ -53,6 +54,7 @@ class Conv2DTranspose(Quick, keras.layers.Conv2DTranspose):
     """
 
     cast = "kernel"
+    forgets = True
 
     def add_weight(self, shape=None, initializer=None, *args, name=None, **kwargs):
         """Keras' method; on torch the kernel lies in memory channel by channel of what comes in."""

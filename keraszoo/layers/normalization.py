@@ -20,6 +20,7 @@ class BatchNormalization(Quick, keras.layers.BatchNormalization):
     """
 
     trains = True
+    forgets = True
 
     def call(self, inputs, training=None, mask=None):
         if mask is not None or self.renorm or self.synchronized:
@@ -55,6 +56,8 @@ class InstanceNormalization(Quick, keras.layers.Layer):
         x:       (batch, height, width, channels), floating.
         returns: Shape of `x`, of the layer's compute dtype.
     """
+
+    forgets = True
 
     def __init__(self, epsilon=1e-5, affine=False, gamma_initializer="ones", **kwargs):
         super().__init__(**kwargs)

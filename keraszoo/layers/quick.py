@@ -25,10 +25,12 @@ class Quick:
     Attributes:
         trains: Whether `call` does something else while training, and so must be told.
         cast: Name of the weight that automatic casting applies to, or None.
+        forgets: Whether nothing reads the result again, not even for gradients, if there is no activation.
     """
 
     trains = False
     cast = None
+    forgets = False
 
     def __call__(self, *args, **kwargs):
         # A functional model tells every layer whether it trains, and some that there is no mask.
@@ -69,6 +71,16 @@ def straight(layer, x, weight=None):
 def is_quick(layer):
     """Whether a layer can be called without Keras' preparations."""
     return isinstance(layer, Quick) or type(layer) in PLAIN
+
+
+def slope(layer, maker):
+    """The slope below zero of a rectifier that may write over what `maker`, the layer before, has made; or None."""
+    fresh = getattr(maker, "forgets", False) and getattr(maker, "activation", None) is None
+    if not fresh or type(layer) not in (layers.ReLU, layers.LeakyReLU):
+        return None
+    if type(layer) is layers.ReLU and (layer.max_value is not None or layer.threshold):
+        return None
+    return float(layer.negative_slope)
 
 
 def called(operation, args, named):

@@ -22,6 +22,8 @@ class Line(NamedTuple):
     arguments: object  # what Keras recorded of the call
     gives: list
     last: set  # values that nothing uses after this
+    maker: keras.Operation | None  # of the value that it takes
+    slope: float | None  # of a rectifier that may write over that value
 
 
 class Graph:
@@ -51,7 +53,13 @@ class Graph:
                 args, named = [values[key] for key in line.takes], line.arguments.kwargs
             if training is not None and isinstance(line.operation, keras.layers.Layer):
                 named = {**named, "training": training}
-            result = quick.called(line.operation, args, named)
+            result = None
+            if line.slope is not None and all(
+                quick.straight(layer, *args) for layer in (line.operation, line.maker)
+            ):
+                result = kernels.rectified_in_place(*args, line.slope)
+            if result is None:
+                result = quick.called(line.operation, args, named)
             values.update(zip(line.gives, keras.tree.flatten(result), strict=True))
             del args, named, result
             for key in line.last:
@@ -91,13 +99,18 @@ def lines(model):
         return model._lines
     depths = model._nodes_by_depth
     nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
+    makers = {id(symbol): node.operation for node in nodes for symbol in node.outputs}
     found, used = [], {id(symbol) for symbol in model.outputs}
     for node in reversed(nodes):
         takes = [id(symbol) for symbol in node.input_tensors]
         plain = [id(value) for value in node.arguments.args] == takes
         gives = [id(symbol) for symbol in node.outputs]
         last = {*takes, *gives} - used
-        found.append(Line(node.operation, takes if plain else None, node.arguments, gives, last))
+        maker = makers.get(takes[0]) if plain and takes and takes[0] in last else None
+        slope = quick.slope(node.operation, maker)
+        found.append(
+            Line(node.operation, takes if plain else None, node.arguments, gives, last, maker, slope)
+        )
         used.update(takes)
     object.__setattr__(model, "_lines", found[::-1])  # not for Keras to track
     return model._lines
