@@ -184,6 +184,14 @@ def test_one_optimizer_for_all_is_one_for_each():
         _ = model.optimizer.learning_rate
 
 
+def test_the_optimizer_holds_its_own_variables_and_no_weights():
+    model = line()
+    held = [id(v) for v in model.optimizer.variables]
+    assert len(held) == len(set(held)) and not set(held) & {id(v) for v in model.variables}
+    parts = sum(len(optimizer.variables) for optimizer in model.optimizer.optimizers)
+    assert len(held) == parts + 2  # the number of steps, and a rate that nobody uses
+
+
 def test_says_what_is_wrong_with_the_players():
     model = line()
     with pytest.raises(ValueError, match="nothing for 'generator'"):
