@@ -132,7 +132,7 @@ class Game:
 
         first = abs(losses(1)[0])
         for turn in range(epochs // 40):
-            model.optimizer.learning_rate = 3e-3 * 0.7**turn  # or else the steps at the end are too long
+            model.optimizer.learning_rate = 3e-3 * 0.5 ** max(0, turn - 4)  # or the last steps are too long
             last = np.mean(losses(40)[-5:])  # with dropout and the batch's own statistics, or without:
             if min(last, model.evaluate(x, y, verbose=0, return_dict=True)[name]) <= 0.05 * first:
                 return True
