@@ -82,7 +82,8 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
         preprocessing=preprocessing is not None,
         class_names=class_names,
     )
-    model.compile(**purpose.scoring(**(found.recipe if task in (None, found.task) else plain(found.recipe))))
+    recipe = found.recipe if task in (None, found.task) else plain(found.recipe)
+    model.compile(**purpose.scoring(arguments, **recipe))
     if weights is not None and folder is None:
         load_own_weights(model, Path(weights))
     return model

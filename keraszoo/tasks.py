@@ -15,10 +15,12 @@ LOSSES = {
     "labels": lambda: keras.losses.BinaryCrossentropy(from_logits=True),
     "perceptron": PerceptronLoss,
     "codes": CodeDistanceLoss,
+    "values": keras.losses.MeanSquaredError,
 }
 METRICS = {
     "categories": lambda: SparseCategoricalAccuracy(name="accuracy"),
     "labels": lambda: keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),  # a logit's sign
+    "values": lambda: keras.metrics.MeanSquaredError(name="mean_squared_error"),
 }
 
 
@@ -30,10 +32,11 @@ class Task:
     targets: str  # what a label is: "categories" (one of several) or "labels" (any of several)
     stands_in_for: tuple[str, ...] = ()  # tasks whose models can be built for this one instead
 
-    def scoring(self, optimizer="adam", loss=None, **arguments):
+    def scoring(self, config=None, optimizer="adam", loss=None, **arguments):
         """Arguments for `compile`: fresh objects each time.
 
         Args:
+            config: What the model was built with, for tasks whose answers depend on it.
             optimizer: "adam", "adamw" or "sgd".
             loss: A key of `LOSSES`; the task's own by default.
             **arguments: Of the optimizer, such as `learning_rate` (0.001 by default).
@@ -82,14 +85,91 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Pixels(Task):
+    """As `Task`, with an answer for each pixel; a model with several heads answers several questions at once."""
+
+    def scoring(self, config=None, optimizer="adam", loss=None, **arguments):
+        """As of `Task`. `config["heads"]`, as `head` reads it,
+        gives each head its own loss.
+        """
+        found = super().scoring(config, optimizer, loss, **arguments)
+        if heads := (config or {}).get("heads"):
+            kinds = {name: head(name, value)[0] for name, value in heads.items()}
+            found["loss"] = {name: LOSSES[kind]() for name, kind in kinds.items()}
+            found["metrics"] = {name: [METRICS[kind]()] for name, kind in kinds.items()}
+        return found
+
+    def example(self, count, *, input_shape, num_classes=None, heads=None, **config):
+        """A batch of random images with labels for each of their pixels.
+
+        Returns:
+            x: (count, height, width, channels), float32, standard normal.
+            y: (count, height, width), int32 categories; with `heads`, a dict with an array for each.
+        """
+        rng = np.random.default_rng(count)
+        x = rng.normal(size=(count, *input_shape)).astype("float32")
+        sides = input_shape[:2]
+        if not heads:
+            return x, rng.integers(0, num_classes, (count, *sides)).astype("int32")
+
+        def answers(kind, channels):
+            if kind == "categories":
+                return rng.integers(0, channels, (count, *sides)).astype("int32")
+            if kind == "labels":
+                return rng.integers(0, 2, (count, *sides, channels)).astype("float32")
+            return rng.normal(size=(count, *sides, channels)).astype("float32")
+
+        return x, {name: answers(*head(name, value)) for name, value in heads.items()}
+
+
+def head(name, value):
+    """What a head answers and in how many channels: a key of `LOSSES`, and a number.
+
+    Args:
+        name: Of the head, for messages.
+        value: A number of classes, from 2; 1 for yes or no; or ("values", channels) for quantities,
+            ("labels", channels) for several times yes or no, ("categories", classes).
+
+    Raises:
+        ValueError: `value` is none of these.
+    """
+    kind, channels = value if isinstance(value, (tuple, list)) and len(value) == 2 else (None, value)
+    if isinstance(channels, int) and channels >= 1 and kind is None:
+        return ("labels" if channels == 1 else "categories"), channels
+    if isinstance(channels, int) and channels >= 1 + (kind == "categories") and kind in METRICS:
+        return kind, channels
+    raise ValueError(
+        f"heads[{name!r}] must be a number of classes, 1 for yes or no, or a pair of what it gives "
+        f"({', '.join(map(repr, METRICS))}) and in how many channels, got {value!r}: without it there is no loss for the head."
+    )
+
+
+@dataclass(frozen=True)
+class Reconstruction(Task):
+    """As `Task`, for models that give their input back; `fit` needs no `y`."""
+
+    def example(self, count, *, input_shape, **config):
+        """A batch of random images, each pixel black or white, and None.
+
+        Returns:
+            x: (count, *input_shape), float32, each 0 or 1.
+            y: None.
+        """
+        rng = np.random.default_rng(count)
+        return rng.integers(0, 2, (count, *input_shape)).astype("float32"), None
+
+
+@dataclass(frozen=True)
 class Game:
     """As `Task`, for models in which several players learn, each with a loss of its own."""
 
     about: str
-    gives: str  # to fit on: "points", "images", "labelled images", "pairs" of images, or two "domains" of them
+    gives: (
+        str  # to fit on: "points", "images", "labelled images", "pairs" of images, or two "domains" of them
+    )
     stands_in_for: tuple[str, ...] = ()
 
-    def scoring(self, optimizer="adam", **arguments):
+    def scoring(self, config=None, optimizer="adam", **arguments):
         """Arguments for `compile`: an optimizer of which each player gets a copy."""
         return dict(optimizer=OPTIMIZERS[optimizer](**{"learning_rate": 2e-4, **arguments}))
 
@@ -157,9 +237,14 @@ TASKS = {
         "labels",
         stands_in_for=("classification", "image_classification"),
     ),
+    "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
+    "image_reconstruction": Reconstruction("the image itself, by way of a code", "values"),
+    "masked_image_modeling": Game("what is hidden of an image, from what is visible", "images"),
     "point_generation": Game("points like those it was fitted on", "points"),
     "image_generation": Game("images like those it was fitted on", "images"),
     "conditional_image_generation": Game("images of a class that is asked for", "labelled images"),
     "image_translation": Game("what belongs to an image, learned from pairs", "pairs"),
-    "unpaired_image_translation": Game("an image in another style, learned from two heaps of images", "domains"),
+    "unpaired_image_translation": Game(
+        "an image in another style, learned from two heaps of images", "domains"
+    ),
 }

@@ -7,4 +7,14 @@ from keraszoo.callbacks.samples import Samples, Scatter
 from keraszoo.callbacks.translations import Translations
 from keraszoo.callbacks.variety import Variety
 
-__all__ = ["Balance", "Curves", "History", "Losses", "RunFolder", "Samples", "Scatter", "Translations", "Variety"]
+__all__ = [
+    "Balance",
+    "Curves",
+    "History",
+    "Losses",
+    "RunFolder",
+    "Samples",
+    "Scatter",
+    "Translations",
+    "Variety",
+]
