@@ -17,6 +17,8 @@ if EAGER:
     from torch.optim.adam import adam as torch_adam
 elif keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+else:
+    import jax
 
 
 def batch_normalization(x, gamma, beta, epsilon, axis=-1, mean=None, variance=None):
@@ -284,6 +286,46 @@ def average_pooling(x, size, strides):
     if not EAGER:
         return ops.average_pool(x, size, strides, data_format="channels_last")
     return torch.nn.functional.avg_pool2d(_channels_last(x), size, strides).permute(0, 2, 3, 1)
+
+
+def attention(query, key, value, mask=None, causal=False):
+    """For each query a mean of the values, weighted by the softmax of its products with the keys.
+
+    Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, equation 1.
+
+    Args:
+        query: (batch, heads, queries, features), floating.
+        key, value: (batch, heads, keys, features), of the dtype of `query`.
+        mask: Bool, broadcastable to (batch, heads, queries, keys), True where a query may look; each
+            must have somewhere to look. None: everywhere.
+        causal: Let query `t` look at keys up to `t` only.
+
+    Returns:
+        (batch, heads, queries, features), of the dtype of `query`.
+    """
+    if EAGER:
+        if causal and mask is not None:
+            mask = mask & torch.ones(query.shape[2], key.shape[2], dtype=bool, device=query.device).tril()
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=causal and mask is None
+        )
+    if keras.backend.backend() == "jax" and jax.default_backend() != "cpu":  # where Keras finds fused kernels
+        by_time = (ops.transpose(v, (0, 2, 1, 3)) for v in (query, key, value))
+        return ops.transpose(ops.dot_product_attention(*by_time, mask=mask, is_causal=causal), (0, 2, 1, 3))
+    return ops.matmul(ops.cast(attention_weights(query, key, mask, causal), value.dtype), value)
+
+
+def attention_weights(query, key, mask=None, causal=False):
+    """How much of each value `attention` takes: (batch, heads, queries, keys), float32 in [0, 1]. Arguments as there."""
+    scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.transpose(key, (0, 1, 3, 2)))
+    scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+    if causal:
+        rows, columns = (ops.arange(ops.shape(v)[2]) for v in (query, key))
+        past = ops.expand_dims(rows, 1) >= columns
+        mask = past if mask is None else ops.logical_and(mask, past)
+    if mask is not None:
+        scores = ops.where(mask, scores, -1e30)
+    return ops.softmax(scores)
 
 
 def _tensor(weight):

@@ -19,5 +19,10 @@ from keraszoo.layers.losses import CodeDistanceLoss as CodeDistanceLoss
 from keraszoo.layers.losses import PerceptronLoss as PerceptronLoss
 from keraszoo.layers.normalization import BatchNormalization as BatchNormalization
 from keraszoo.layers.normalization import InstanceNormalization as InstanceNormalization
+from keraszoo.layers.normalization import LayerNormalization as LayerNormalization
 from keraszoo.layers.padding import ReflectionPadding2D as ReflectionPadding2D
+from keraszoo.layers.patches import MaskTokens as MaskTokens
+from keraszoo.layers.patches import PatchEmbedding as PatchEmbedding
 from keraszoo.layers.preprocessing import preprocessing as preprocessing
+from keraszoo.layers.transformer import MultiHeadAttention as MultiHeadAttention
+from keraszoo.layers.transformer import TransformerBlock as TransformerBlock

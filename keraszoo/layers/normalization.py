@@ -1,4 +1,4 @@
-"""Normalization over a batch and over each image, with the fused kernel of the backend that has one."""
+"""Normalization over a batch, over features and over each image, with the fused kernel of the backend that has one."""
 
 import keras
 from keras import ops
@@ -39,6 +39,18 @@ class BatchNormalization(Quick, keras.layers.BatchNormalization):
             for moving, now in (self.moving_mean, mean), (self.moving_variance, variance):
                 moving.assign(ops.cast(moving, now.dtype) * self.momentum + now * (1 - self.momentum))
         return ops.cast(outputs, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class LayerNormalization(Quick, keras.layers.LayerNormalization):
+    """Keras' layer, with the same arguments, weights and numbers, called faster on torch.
+
+    Ba, Kiros, Hinton 2016, https://arxiv.org/abs/1607.06450.
+
+    Shapes:
+        x:       (batch, ..., features), floating.
+        returns: Shape of `x`, of the layer's compute dtype.
+    """
 
 
 @keras.saving.register_keras_serializable("keraszoo")
