@@ -63,7 +63,8 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
     folder = None
     if weights is not None and not str(weights).endswith((".keras", ".h5")):
         folder = reference.locate(weights)
-        arguments = merge(reference.arguments(found.family, folder), found.size, config, folder, builder)
+        size = {**found.size, **reference.defaults(found.family, folder)}
+        arguments = merge(reference.arguments(found.family, folder), size, config, folder, builder)
         check_arguments(name, builder, arguments)
     if seed is not None:
         keras.utils.set_random_seed(seed)

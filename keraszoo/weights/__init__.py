@@ -4,9 +4,11 @@ Every other file in this room is the table of one family. It holds
 
 - `MODEL_TYPE` and `ARCHITECTURES`: what `config.json` must say;
 - `arguments(config)`: the builder's arguments that `config.json` fixes, as a dict;
-- `rows(config)`: for each weight `(ours, theirs, transform)`: the path of our weight, the name of
-  the checkpoint's tensor (or a tuple of names), and the function that makes our array of theirs.
+- `rows(config, model)`: for each weight `(ours, theirs, transform)`: the path of our weight, the name
+  of the checkpoint's tensor (or a tuple of names), and the function that makes our array of theirs.
   A row whose `ours` is None names a tensor that is not a weight; it may be absent.
+- `defaults(config)`, if there are any: arguments that `config.json` suggests and does not fix.
+- `name(tensor)`, if some checkpoints call a tensor otherwise: what `rows` calls it.
 
 Our paths are those of `variable.path`, so a layer inside a layer needs a name of its own.
 """
@@ -17,6 +19,7 @@ import json
 import pkgutil
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import safetensors
@@ -76,6 +79,12 @@ def arguments(family, folder):
     return table(family).arguments(configuration(family, folder))
 
 
+def defaults(family, folder):
+    """The builder's arguments that a checkpoint suggests, for those that are not given; as `arguments`."""
+    found = getattr(table(family), "defaults", None)
+    return found(configuration(family, folder)) if found else {}
+
+
 def load(model, family, folder):
     """Assign every weight of a model from a checkpoint.
 
@@ -90,14 +99,14 @@ def load(model, family, folder):
         ValueError: A file is missing or damaged, or model and checkpoint do not correspond; the
             message names the first tensor or weight that differs.
     """
-    rows = list(table(family).rows(configuration(family, folder)))
+    rows = list(table(family).rows(configuration(family, folder), model))
     ours = weights_by_path(model)
     with contextlib.ExitStack() as files:
-        theirs = tensors(Path(folder), files)
+        theirs = tensors(Path(folder), files, getattr(table(family), "name", same))
         check(rows, ours, theirs, f"{model.name} does not fit the checkpoint in {folder}:")
         for path, names, transform in rows:
             if path is not None:
-                arrays = [theirs[name].get_tensor(name).astype("float32") for name in names_of(names)]
+                arrays = [theirs[name].array() for name in names_of(names)]
                 ours[path].assign(transform(*arrays))
 
 
@@ -141,8 +150,22 @@ def configuration(family, folder):
     return config
 
 
-def tensors(folder, files):
-    """{name of a tensor: open file that holds it}; `files` closes them."""
+class Tensor(NamedTuple):
+    """A tensor in an open file."""
+
+    file: object
+    name: str
+
+    def array(self):
+        return self.file.get_tensor(self.name).astype("float32")
+
+    def dtype_and_shape(self):
+        about = self.file.get_slice(self.name)
+        return about.get_dtype(), tuple(about.get_shape())
+
+
+def tensors(folder, files, rename):
+    """{name of a tensor, renamed: `Tensor`}; `files` closes the files that hold them."""
     index = folder / MANY_FILES
     parts = [ONE_FILE]
     if not (folder / ONE_FILE).is_file():
@@ -164,7 +187,7 @@ def tensors(folder, files):
             opened = files.enter_context(safetensors.safe_open(file, framework="numpy"))
         except safetensors.SafetensorError as error:
             raise ValueError(f"{file} is damaged or no safetensors file: {error}.") from error
-        found.update(dict.fromkeys(opened.keys(), opened))
+        found.update({rename(name): Tensor(opened, name) for name in opened.keys()})
     return found
 
 
@@ -195,12 +218,10 @@ def check(rows, ours, theirs, sentence):
         for name in names_of(names):
             if name not in theirs:
                 raise ValueError(f"{sentence} there is no tensor {name}, which should become {path}.")
-            about = theirs[name].get_slice(name)
-            if about.get_dtype() not in FLOATS:
-                raise ValueError(
-                    f"{sentence} {name} must be one of {', '.join(FLOATS)}, got {about.get_dtype()}."
-                )
-            shapes.append(tuple(about.get_shape()))
+            dtype, shape = theirs[name].dtype_and_shape()
+            if dtype not in FLOATS:
+                raise ValueError(f"{sentence} {name} must be one of {', '.join(FLOATS)}, got {dtype}.")
+            shapes.append(shape)
         came = transformed(transform, shapes)
         if came != tuple(ours[path].shape):
             raise ValueError(
@@ -244,6 +265,12 @@ def dense(ours, theirs):
     """Rows of a dense layer: torch keeps (out, in), Keras (in, out)."""
     yield f"{ours}/kernel", f"{theirs}.weight", np.transpose
     yield f"{ours}/bias", f"{theirs}.bias", same
+
+
+def layer_normalization(ours, theirs):
+    """Rows of a layer normalization."""
+    yield f"{ours}/gamma", f"{theirs}.weight", same
+    yield f"{ours}/beta", f"{theirs}.bias", same
 
 
 def batch_normalization(ours, theirs):

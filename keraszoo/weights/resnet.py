@@ -24,7 +24,7 @@ def arguments(config):
     )
 
 
-def rows(config):
+def rows(config, model):
     """Our weights, the checkpoint's names, and how to turn one into the other."""
     yield from unit("conv1", "resnet.embedder.embedder")
     convolutions = 2 if config["layer_type"] == "basic" else 3
