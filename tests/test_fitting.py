@@ -219,6 +219,26 @@ def test_validation_split_is_the_end_of_the_data():
         net().fit(x[:1], y[:1], validation_split=0.1, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "count"), [({"batch_size": 4}, 6), ({"validation_batch_size": 5}, 5), ({}, 1)]
+)
+def test_validation_comes_in_batches_of_the_size_that_is_asked_for(sizes, count):
+    x, y = data()
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+    net().fit(x, y, validation_data=(x, y), callbacks=[Look()], verbose=0, **sizes)
+    assert len(x) == 24 and len(seen) == count
+
+
+def test_a_split_is_for_arrays():
+    with pytest.raises(ValueError, match="validation_split=0.5 splits arrays"):
+        net().fit(Batches(*data()), validation_split=0.5, verbose=0)
+
+
 def test_sample_and_class_weights_count():
     x, y = data()
     ignored = np.where(y == 0, 0.0, 1.0).astype("float32")

@@ -22,7 +22,6 @@ from keraszoo.callbacks.files import whole
 from keraszoo.callbacks.history import ordered
 from keraszoo.cli.common import deliberate, note
 from keraszoo.tasks import TASKS, Game
-from keraszoo.training.batches import Batches, Unpaired
 
 SHARE = 0.1  # of the training part, for validation, where the set has no such part
 
@@ -60,9 +59,8 @@ def run(record, folder, resumed):
     if not resumed:
         model.save(keeper.last)
 
-    kind = Unpaired if game and game.gives == "domains" else Batches
-    train = batches(loaded.train, options, kind, shuffle=True)
-    validation, test = (batches(part, options, kind) for part in (loaded.validation, loaded.test))
+    train = batches(loaded.train, options, model.batches, shuffle=True)
+    validation, test = (batches(part, options, model.batches) for part in (loaded.validation, loaded.test))
     sizes = ", ".join(
         f"{part.count:,} to {verb}"
         for part, verb in ((train, "train on"), (validation, "validate"), (test, "test"))

@@ -9,7 +9,6 @@ learn from what these made then, before they had learned.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from keraszoo.architecture import Network
@@ -18,7 +17,6 @@ from keraszoo.layers import Conv2D, Conv2DTranspose, InstanceNormalization, Refl
 from keraszoo.models.pix2pix import check_sides, patch_discriminator, small
 from keraszoo.registry import register
 from keraszoo.training import ImagePool, MultiPlayerModel, Player, Unpaired, checks
-from keraszoo.training.fitting import is_array_like, split
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 
@@ -54,6 +52,8 @@ class CycleGAN(MultiPlayerModel):
         images:  (batch, height, width, channels), floating, in [-1, 1].
         returns: (batch, height, width, channels), float32, in [-1, 1].
     """
+
+    batches = Unpaired
 
     def __init__(
         self,
@@ -144,50 +144,6 @@ class CycleGAN(MultiPlayerModel):
         """Nothing is handed over from one step to another."""
         self.made_a.clear()
         self.made_b.clear()
-
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        initial_epoch=0,
-        **kwargs,
-    ):
-        """`keras.Model.fit`, with its arguments; `x` and `y` are sets that may differ in number."""
-        if is_array_like(x):
-            self.check_batch(x, y)
-            if validation_split and validation_data is None:
-                (x, held_x), (y, held_y) = split(x, validation_split), split(y, validation_split)
-                validation_data = (held_x, held_y)
-            seed = int(np.random.randint(2**31))  # repeatable after keras.utils.set_random_seed
-            x = Unpaired(x, y, batch_size or 32, shuffle, seed=seed, initial_epoch=initial_epoch)
-            y = None
-        if isinstance(validation_data, (tuple, list)) and is_array_like(validation_data):
-            self.check_batch(*validation_data, prefix="validation ")
-            validation_data = Unpaired(*validation_data, batch_size=batch_size or 32)
-        return super().fit(
-            x,
-            y,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            initial_epoch=initial_epoch,
-            **kwargs,
-        )
-
-    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
-        """`keras.Model.evaluate`; `x` and `y` may differ in number."""
-        if is_array_like(x):
-            self.check_batch(x, y)
-            x, y, batch_size = Unpaired(x, y, batch_size or 32), None, None
-        return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def check_batch(self, x, y=None, sample_weight=None, prefix=""):
         """Refuse data that are not two sets of images in [-1, 1]."""

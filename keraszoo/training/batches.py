@@ -155,25 +155,45 @@ class Batches(Shuffled):
     def take(self, rows):
         return each(lambda array: cut(array, rows), self.data)
 
+    @staticmethod
+    def split(data, share):
+        """The first `1 - share` of the samples of nested arrays, and the rest, as Keras' `validation_split`.
+
+        Raises:
+            ValueError: One part would be empty.
+        """
+        if not 0 < share < 1:
+            raise ValueError(f"validation_split must lie between 0 and 1, got {share}.")
+        count = len(next(v for v in tree.flatten(data) if v is not None))
+        edge = int(np.floor(count * (1 - share)))
+        if edge in (0, count):
+            raise ValueError(f"validation_split={share} of {count} samples leaves one part empty.")
+        return each(lambda v: v[:edge], data), each(lambda v: v[edge:], data)
+
 
 class Unpaired(Shuffled):
-    """Two sets of images in batches `(a, b)` that have nothing to do with each other.
+    """Two sets of images in batches `(x, y)` that have nothing to do with each other.
 
     An epoch shows every image of the larger set once, and those of the smaller one again and again, as
     often as each other. Both are shuffled independently, by seed and epoch alone.
 
+    A model says `batches = Unpaired` to be fitted on two such sets, `fit(x, y)`.
+
     Args:
-        a, b: Arrays; they may hold different numbers of samples.
+        x, y: Arrays; they may hold different numbers of samples.
+        sample_weight: None: there are no pairs to weigh.
         batch_size, shuffle, seed, initial_epoch: As of `Batches`.
 
     Raises:
-        ValueError: One of them holds no samples.
+        ValueError: One of them is missing or holds no samples, or there are weights.
 
     >>> model.fit(Unpaired(horses, zebras, batch_size=1, shuffle=True, seed=0), epochs=3)
     """
 
-    def __init__(self, a, b, batch_size=32, shuffle=False, seed=None, initial_epoch=0):
-        self.data = (as_array(a), as_array(b))
+    def __init__(self, x, y, sample_weight=None, batch_size=32, shuffle=False, seed=None, initial_epoch=0):
+        if x is None or y is None or sample_weight is not None:
+            raise ValueError("Unpaired takes two sets, x and y, and no sample_weight.")
+        self.data = (as_array(x), as_array(y))
         if not all(len(array) for array in self.data):
             raise ValueError("Both sets must hold samples.")
         self.mixed = shuffle
@@ -196,6 +216,12 @@ class Unpaired(Shuffled):
         rows = np.arange(rows.start, rows.stop)
         pairs = zip(self.data, self.orders, strict=True)
         return tuple(cut(array, order[rows % len(order)]) for array, order in pairs)
+
+    @staticmethod
+    def split(data, share):
+        """As of `Batches`, of each set by itself."""
+        parts = [(None, None) if part is None else Batches.split(part, share) for part in data]
+        return tuple(zip(*parts, strict=True))
 
 
 def each(function, data):

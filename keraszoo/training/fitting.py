@@ -30,7 +30,11 @@ class Fitting(Step):
         card: What the model says of itself in its file: a dict with `architecture`, `task`,
             `class_names`, `preprocessing` (whether a layer at its front takes raw images) and
             `images` (whether its inputs are images). Empty for a model that `build` did not make.
+        batches: The class that makes batches of arrays, called as `Batches`; `Unpaired` for a model
+            that learns from two sets of different size.
     """
+
+    batches = Batches
 
     @property
     def card(self):
@@ -92,38 +96,38 @@ class Fitting(Step):
         sample_weight=None,
         initial_epoch=0,
         steps_per_epoch=None,
+        validation_batch_size=None,
         **kwargs,
     ):
         """`keras.Model.fit`, with its arguments; see this file's first lines for what is added.
 
         Raises:
             ValueError: The data do not fit the model: an empty or mismatched array, a wrong shape,
-                a label out of range, one-hot labels against a loss that takes class numbers, NaN.
+                a label out of range, one-hot labels against a loss that takes class numbers, NaN;
+                or `validation_split` is to split what is not arrays.
         """
         self._assert_compile_called("fit")
         checks.check_distribution(*sizes(x, batch_size))
         if is_array_like(x):
             self.check_batch(x, y, sample_weight)
+            data = (x, y, sample_weight)
             if validation_split and validation_data is None:
-                (x, y, sample_weight), validation_data = split((x, y, sample_weight), validation_split)
-        validation_data = self.checked(validation_data, "validation ")
-        if is_array_like(x):
-            if shuffle is True and steps_per_epoch is None:
-                seed = int(np.random.randint(2**31))  # repeatable after keras.utils.set_random_seed
-                x = Batches(
-                    x,
-                    y,
-                    sample_weight,
-                    batch_size=batch_size or 32,
-                    shuffle=True,
-                    seed=seed,
-                    initial_epoch=initial_epoch,
-                )
-                y = sample_weight = batch_size = None
-                shuffle = False
+                data, validation_data = self.batches.split(data, validation_split)
+            x = self.batches(
+                *data,
+                batch_size=batch_size or 32,
+                shuffle=bool(shuffle),
+                seed=int(np.random.randint(2**31)),  # repeatable after keras.utils.set_random_seed
+                initial_epoch=initial_epoch,
+            )
+            y = sample_weight = None
+        elif validation_split and validation_data is None:
+            raise ValueError(
+                f"{validation_split=} splits arrays; split a data set, and give validation_data."
+            )
         else:
             x = self.checked(x)
-            shuffle = shuffle and not isinstance(x, Shuffled)
+        validation_data = self.checked(validation_data, "validation ", validation_batch_size or batch_size)
         with surviving(self):
             return super().fit(
                 x,
@@ -133,22 +137,24 @@ class Fitting(Step):
                 verbose=verbose,
                 callbacks=callbacks,
                 validation_data=validation_data,
-                shuffle=shuffle,
+                shuffle=shuffle and not isinstance(x, Shuffled),
                 class_weight=class_weight,
                 sample_weight=sample_weight,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
+                validation_batch_size=validation_batch_size,
                 **kwargs,
             )
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs):
         """`keras.Model.evaluate`, on checked data."""
         if not kwargs.get("_use_cached_eval_dataset"):  # Keras' own call from `fit`, checked there
-            x, y, sample_weight = (
-                self.checked((x, y, sample_weight))
-                if is_array_like(x)
-                else (self.checked(x), y, sample_weight)
-            )
+            if is_array_like(x):
+                self.check_batch(x, y, sample_weight)
+                x = self.batches(x, y, sample_weight, batch_size=batch_size or 32)
+                y = sample_weight = None
+            else:
+                x = self.checked(x)
         with surviving(self):
             return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
@@ -185,12 +191,12 @@ class Fitting(Step):
         """Raise a ValueError for data that the model cannot predict on."""
         checks.check_inputs(self, x, prefix)
 
-    def checked(self, data, prefix=""):
-        """`data` as Keras takes it, refused if it does not fit: arrays, `(x, y)`, or a data set."""
+    def checked(self, data, prefix="", batch_size=None):
+        """`data` as Keras takes it, refused if it does not fit: a data set, or `(x, y)`, which becomes one."""
         if isinstance(data, keras.utils.PyDataset) and not isinstance(data, checks.Checked):
             if data.num_batches == 0:
                 raise ValueError(f"{prefix}data set {type(data).__name__} is empty: it has no batches.")
-            if isinstance(data, Batches):  # all of it is at hand
+            if isinstance(data, self.batches):  # all of it is at hand
                 self.check_batch(*keras.utils.unpack_x_y_sample_weight(data.data), prefix=prefix)
                 return data
             if isinstance(first := data[0], tuple):
@@ -200,6 +206,7 @@ class Fitting(Step):
             return checks.Checked(data, self, prefix)
         if isinstance(data, (tuple, list)) and is_array_like(data):
             self.check_batch(*data, prefix=prefix)
+            return self.batches(*data, batch_size=batch_size or 32)
         return data
 
     def save(self, filepath, overwrite=True, **kwargs):
@@ -265,21 +272,6 @@ def sizes(x, batch_size):
     if is_array_like(x):
         return len(next(v for v in keras.tree.flatten(x) if v is not None)), batch_size or 32
     return getattr(x, "count", None), getattr(x, "batch_size", None) or batch_size or 32
-
-
-def split(data, share):
-    """The first `1 - share` of the samples of nested arrays, and the rest, as Keras' `validation_split`."""
-    if not 0 < share < 1:
-        raise ValueError(f"validation_split must lie between 0 and 1, got {share}.")
-    count = len(next(v for v in keras.tree.flatten(data) if v is not None))
-    edge = int(np.floor(count * (1 - share)))
-    if edge in (0, count):
-        raise ValueError(f"validation_split={share} of {count} samples leaves one part empty.")
-
-    def part(where):
-        return keras.tree.map_structure(lambda v: None if v is None else v[where], data)
-
-    return part(slice(edge)), part(slice(edge, None))
 
 
 def portable(config):
