@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keraszoo.layers.coding import BernoulliLoss
 from keraszoo.layers.losses import CodeDistanceLoss, PerceptronLoss
 from keraszoo.training.optimizers import SGD, Adam, AdamW
 from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
@@ -16,6 +17,7 @@ LOSSES = {
     "perceptron": PerceptronLoss,
     "codes": CodeDistanceLoss,
     "values": keras.losses.MeanSquaredError,
+    "pixels": BernoulliLoss,
 }
 METRICS = {
     "categories": lambda: SparseCategoricalAccuracy(name="accuracy"),
@@ -78,7 +80,7 @@ class Task:
         model.optimizer.learning_rate = max(rate, 3e-3)  # recipes for large sets are slow on four samples
         first = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
         for _ in range(0, epochs, 40):
-            model.fit(x, y, epochs=40, batch_size=len(y), verbose=0)
+            model.fit(x, y, epochs=40, batch_size=len(x), verbose=0)
             if model.evaluate(x, y, verbose=0, return_dict=True)["loss"] <= 0.05 * first:
                 return True
         return False
