@@ -11,23 +11,29 @@ from keraszoo.backend import kernels
 from keraszoo.layers.quick import Quick
 
 
-@keras.saving.register_keras_serializable("keraszoo")
-class Conv2D(Quick, keras.layers.Conv2D):
-    """Keras' layer, with the same arguments, weights and numbers, faster on torch.
+class Convolution(Quick):
+    """A mixin in front of a Keras layer with a kernel: on torch it lies in memory as torch reads it.
 
-    Shapes:
-        x:       (batch, height, width, channels), floating.
-        returns: (batch, new height, new width, filters), floating.
+    That is filter by filter; of a transposed convolution, channel by channel of what comes in.
     """
 
     cast = "kernel"
     forgets = True
 
     def add_weight(self, shape=None, initializer=None, *args, name=None, **kwargs):
-        """Keras' method; on torch the kernel lies filter by filter in memory."""
         if name == "kernel" and self.data_format == "channels_last":
             initializer = kernels.by_filters(initializer)
         return super().add_weight(shape, initializer, *args, name=name, **kwargs)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class Conv2D(Convolution, keras.layers.Conv2D):
+    """Keras' layer, with the same arguments, weights and numbers, faster on torch.
+
+    Shapes:
+        x:       (batch, height, width, channels), floating.
+        returns: (batch, new height, new width, filters), floating.
+    """
 
     def call(self, inputs):
         if self.data_format == "channels_first":
@@ -44,7 +50,7 @@ class Conv2D(Quick, keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable("keraszoo")
-class Conv2DTranspose(Quick, keras.layers.Conv2DTranspose):
+class Conv2DTranspose(Convolution, keras.layers.Conv2DTranspose):
     """Keras' layer, with the same arguments, weights and numbers, faster on torch.
 
     Shapes:
@@ -52,15 +58,6 @@ class Conv2DTranspose(Quick, keras.layers.Conv2DTranspose):
         returns: (batch, new height, new width, filters), floating: as large as the image times the
             strides, and larger by what the kernel has in excess of the strides where padding is "valid".
     """
-
-    cast = "kernel"
-    forgets = True
-
-    def add_weight(self, shape=None, initializer=None, *args, name=None, **kwargs):
-        """Keras' method; on torch the kernel lies in memory channel by channel of what comes in."""
-        if name == "kernel" and self.data_format == "channels_last":
-            initializer = kernels.by_filters(initializer)
-        return super().add_weight(shape, initializer, *args, name=name, **kwargs)
 
     def call(self, inputs):
         if not self.is_plain():
