@@ -14,9 +14,9 @@ from keras import ops
 from keraszoo.architecture import Network
 from keraszoo.backend.handover import Handover
 from keraszoo.layers import Conv2D, Conv2DTranspose, InstanceNormalization, ReflectionPadding2D
-from keraszoo.models.pix2pix import check_sides, patch_discriminator, small
+from keraszoo.models.pix2pix import Translator, check_sides, patch_discriminator, small
 from keraszoo.registry import register
-from keraszoo.training import ImagePool, MultiPlayerModel, Player, Unpaired, checks
+from keraszoo.training import ImagePool, Player, Unpaired
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 
@@ -29,7 +29,7 @@ DIRECTIONS = ("a_to_b", "b_to_a")
     parameters=28285832,
     recipe=dict(beta_1=0.5),
 )
-class CycleGAN(MultiPlayerModel):
+class CycleGAN(Translator):
     """Fit on two sets of images, A and B; call on images of A; `translate` either way.
 
     The sets may differ in number: `fit(a, b)` shuffles them independently of each other. The
@@ -54,6 +54,7 @@ class CycleGAN(MultiPlayerModel):
     """
 
     batches = Unpaired
+    speaker, material = "a_to_b", "two sets of images"
 
     def __init__(
         self,
@@ -81,14 +82,6 @@ class CycleGAN(MultiPlayerModel):
         self.pool_b = ImagePool(pool_size, input_shape, name="pool_b")
         self.made_a, self.made_b = Handover(), Handover()
         self.cycle = keras.metrics.Mean(name="cycle")
-
-    @property
-    def input_shape(self):
-        return self.a_to_b.input_shape
-
-    @property
-    def output_shape(self):
-        return self.a_to_b.output_shape
 
     def players(self):
         return {
@@ -144,19 +137,6 @@ class CycleGAN(MultiPlayerModel):
         """Nothing is handed over from one step to another."""
         self.made_a.clear()
         self.made_b.clear()
-
-    def check_batch(self, x, y=None, sample_weight=None, prefix=""):
-        """Refuse data that are not two sets of images in [-1, 1]."""
-        if y is None or sample_weight is not None:
-            raise ValueError(
-                f"{self.name} learns from two sets of images: give {prefix}x and {prefix}y, and no sample_weight."
-            )
-        for name, images in (("x", x), ("y", y)):
-            checks.check_samples(self, f"{prefix}{name}", images, self.input_shape[1:])
-
-    def check_inputs(self, x, prefix=""):
-        """Refuse what are not images in [-1, 1]."""
-        checks.check_samples(self, f"{prefix}x", x, self.input_shape[1:])
 
     def translate(self, images, direction="a_to_b"):
         """Images of one set as if they were of the other.

@@ -37,6 +37,7 @@ class Generative(MultiPlayerModel):
             `predict` and `sample` use the average. None for the weights themselves.
     """
 
+    speaker = "generator"
     guesses = True  # the discriminator says real or not, and so has an accuracy
 
     def __init__(self, input_shape, latent_dim, average=None, **kwargs):
@@ -61,18 +62,6 @@ class Generative(MultiPlayerModel):
             self.average = keras.models.clone_model(generator)
             self.average.set_weights(generator.get_weights())
             self.average.trainable = False
-
-    @property
-    def inputs(self):
-        return self.generator.inputs
-
-    @property
-    def input_shape(self):
-        return self.generator.input_shape
-
-    @property
-    def output_shape(self):
-        return self.generator.output_shape
 
     def players(self):
         return {

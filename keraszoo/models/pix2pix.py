@@ -19,6 +19,28 @@ from keraszoo.registry import register
 from keraszoo.training import MultiPlayerModel, Player, checks
 
 
+class Translator(MultiPlayerModel):
+    """What games that turn images into images have in common: the data that they take.
+
+    A subclass says who its `speaker` is.
+    """
+
+    material = "pairs"  # what it learns from, for messages
+
+    def check_batch(self, x, y=None, sample_weight=None, prefix=""):
+        """Refuse data that are not images and other images, all of them in [-1, 1]."""
+        if y is None or sample_weight is not None:
+            raise ValueError(
+                f"{self.name} learns from {self.material}: give {prefix}x and {prefix}y, and no sample_weight."
+            )
+        for name, images, shape in (("x", x, self.input_shape), ("y", y, self.output_shape)):
+            checks.check_samples(self, f"{prefix}{name}", images, shape[1:])
+
+    def check_inputs(self, x, prefix=""):
+        """Refuse what are not images in [-1, 1]."""
+        checks.check_samples(self, f"{prefix}x", x, self.input_shape[1:])
+
+
 @register(
     "pix2pix",
     task="image_translation",
@@ -27,7 +49,7 @@ from keraszoo.training import MultiPlayerModel, Player, checks
     parameters=57182660,
     recipe=dict(beta_1=0.5),
 )
-class Pix2Pix(MultiPlayerModel):
+class Pix2Pix(Translator):
     """Fit on images and what each is to become; call on images; `translate` them.
 
     The published training takes images one by one: `fit(x, y, batch_size=1)`.
@@ -44,6 +66,8 @@ class Pix2Pix(MultiPlayerModel):
         images:  (batch, height, width, channels), floating, in [-1, 1].
         returns: (batch, height, width, output_channels), float32, in [-1, 1].
     """
+
+    speaker = "generator"
 
     def __init__(
         self,
@@ -62,14 +86,6 @@ class Pix2Pix(MultiPlayerModel):
         self.generator = u_net(input_shape, output_channels, filters, dropout)
         self.discriminator = patch_discriminator((*size, channels + output_channels), filters, batch_norm)
         self.l1 = keras.metrics.Mean(name="l1")
-
-    @property
-    def input_shape(self):
-        return self.generator.input_shape
-
-    @property
-    def output_shape(self):
-        return self.generator.output_shape
 
     def players(self):
         return {
@@ -100,21 +116,12 @@ class Pix2Pix(MultiPlayerModel):
 
     def check_batch(self, x, y=None, sample_weight=None, prefix=""):
         """Refuse data that are not as many targets as images, all of them in [-1, 1]."""
-        if y is None or sample_weight is not None:
-            raise ValueError(
-                f"{self.name} learns from pairs: give {prefix}x and {prefix}y, and no sample_weight."
-            )
-        x = checks.check_samples(self, f"{prefix}x", x, self.input_shape[1:])
-        y = checks.check_samples(self, f"{prefix}y", y, self.output_shape[1:])
+        super().check_batch(x, y, sample_weight, prefix)
         if len(x) != len(y):
             raise ValueError(
                 f"{prefix}x and {prefix}y must have as many samples, a target for each image: x has {len(x)}, "
                 f"y has {len(y)}."
             )
-
-    def check_inputs(self, x, prefix=""):
-        """Refuse what are not images in [-1, 1]."""
-        checks.check_samples(self, f"{prefix}x", x, self.input_shape[1:])
 
     def translate(self, images, noise=False, seed=None):
         """What images become.

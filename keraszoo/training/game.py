@@ -87,8 +87,28 @@ class MultiPlayerModel(Architecture):
     (`keras.callbacks.TerminateOnNaN` ends it without an error.)
     """
 
+    speaker = None  # name of the network that `call` speaks through: its inputs and outputs are the model's
     active = None  # names of those who play; None for all
     watch = property(lambda self: self.__dict__.get("_watch") or Watch())
+
+    @property
+    def spoken_through(self):
+        """The network that is called `speaker`."""
+        if self.speaker is None:
+            raise AttributeError(f"{type(self).__name__} does not say which of its networks is its speaker.")
+        return getattr(self, self.speaker)
+
+    @property
+    def inputs(self):
+        return self.spoken_through.inputs
+
+    @property
+    def input_shape(self):
+        return self.spoken_through.input_shape
+
+    @property
+    def output_shape(self):
+        return self.spoken_through.output_shape
 
     def players(self):
         """A dict from names to `Player`s, in order of play."""
