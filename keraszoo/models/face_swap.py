@@ -17,7 +17,7 @@ from keras.layers import LeakyReLU, Reshape
 from keraszoo.architecture import Network
 from keraszoo.layers import Conv2D, Conv2DTranspose, Dense, Flatten
 from keraszoo.registry import register
-from keraszoo.training import MultiPlayerModel, Player, checks
+from keraszoo.training import MultiPlayerModel, Player, Unpaired, checks
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 
@@ -45,6 +45,8 @@ class FaceSwapAutoencoder(MultiPlayerModel):
         images:  (batch, height, width, channels), floating, in [-1, 1].
         returns: (batch, height, width, channels), float32, in [-1, 1].
     """
+
+    batches = Unpaired
 
     def __init__(self, input_shape=(64, 64, 3), filters=32, latent_dim=256, **kwargs):
         super().__init__(**kwargs)
