@@ -10,6 +10,8 @@ from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
 import keraszoo
 from keraszoo import registry
+from keraszoo.callbacks import MaskedReconstructions
+from keraszoo.callbacks.pictures import rgb
 from keraszoo.layers.patches import patchify
 
 TINY = dict(registry.entry("mae_vit_tiny").tiny)
@@ -176,6 +178,18 @@ def test_a_classifier_is_a_model_of_its_own(mae, tmp_path):
     assert loaded.card["class_names"] == ["a", "b", "c"]
     loaded.fit(images(4, 16, 16, 3), np.zeros(4), verbose=0)
     assert loaded.attention(images(1, 16, 16, 3)).shape == (1, 2, 2, 17, 17)
+
+
+def test_what_it_makes_of_hidden_patches_is_drawn_each_epoch(tmp_path):
+    mae = keraszoo.build("mae_vit_tiny", **TINY)
+    x = images(4, 16, 16, 3)
+    mae.fit(x, epochs=2, callbacks=[MaskedReconstructions(tmp_path, x)], verbose=0)
+    first, second = (rgb(tmp_path / f"epoch_000{epoch}.png") for epoch in (1, 2))
+    assert first.shape == second.shape and (first != second).any()
+    assert (tmp_path / "film.gif").stat().st_size > 1000
+    with pytest.raises(ValueError, match="needs a masked autoencoder; vit_tiny hides no patches"):
+        other = keraszoo.build("vit_tiny", **registry.entry("vit_tiny").tiny)
+        other.fit(x, np.zeros(4), callbacks=[MaskedReconstructions(tmp_path, x)], verbose=0)
 
 
 def test_says_what_is_wrong(mae):

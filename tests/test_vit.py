@@ -9,6 +9,7 @@ from transformers import ViTConfig, ViTForImageClassification
 
 import keraszoo
 from keraszoo import front, registry
+from keraszoo.diagnostics import rollout, seen
 from keraszoo.layers import MultiHeadAttention, PatchEmbedding, TransformerBlock
 from keraszoo.layers.patches import cubic, patchify, resized, sine_cosine, unpatchify
 
@@ -206,6 +207,21 @@ def test_padding_changes_nothing(causal):
     np.testing.assert_allclose(
         model.predict(padded, verbose=0)[:, :4], model.predict(bare, verbose=0), atol=1e-5
     )
+
+
+def test_rollout_follows_attention_through_blocks():
+    nowhere = np.broadcast_to(np.eye(4), (2, 3, 2, 4, 4))
+    np.testing.assert_allclose(rollout(nowhere), np.broadcast_to(np.eye(4), (2, 4, 4)))
+    shift = np.broadcast_to(np.roll(np.eye(4), 1, axis=1), (1, 2, 2, 4, 4))  # each looks at the next
+    np.testing.assert_allclose(rollout(shift)[0, 0], [0.25, 0.5, 0.25, 0])  # half stays, twice
+    drawn = np.random.default_rng(0).dirichlet(np.ones(5), (1, 2, 3, 5))
+    maps = seen(drawn, (2, 2))
+    assert maps.shape == (1, 4, 2, 2)
+    np.testing.assert_allclose(maps[0, 1].ravel(), drawn[0, -1, 1, 0, 1:])
+    first, second = (0.5 * drawn[0, b].mean(0) + 0.5 * np.eye(5) for b in range(2))
+    np.testing.assert_allclose(maps[0, 3].ravel(), (second @ first)[0, 1:])
+    with pytest.raises(ValueError, match=r"tokens, tokens\), got \(3, 4\)"):
+        rollout(np.zeros((3, 4)))
 
 
 def test_says_what_would_fit():

@@ -2,6 +2,7 @@
 
 from keraszoo.callbacks.balance import Balance, Losses
 from keraszoo.callbacks.history import Curves, History
+from keraszoo.callbacks.masked import MaskedReconstructions
 from keraszoo.callbacks.run import RunFolder
 from keraszoo.callbacks.samples import Samples, Scatter
 from keraszoo.callbacks.translations import Translations
@@ -12,6 +13,7 @@ __all__ = [
     "Curves",
     "History",
     "Losses",
+    "MaskedReconstructions",
     "RunFolder",
     "Samples",
     "Scatter",

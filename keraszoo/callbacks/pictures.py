@@ -141,6 +141,39 @@ def grid(path, images, title="", captions=None, columns=None):
     save(figure, path)
 
 
+def heat(path, images, maps, captions=(), title=""):
+    """Images, each beside copies of itself that glow where a map is large: what a network looks at.
+
+    Args:
+        path: The PNG file.
+        images: (count, height, width, channels), one channel or three: bytes, or floats, of which the
+            darkest becomes black and the brightest white.
+        maps: (count, columns, rows of patches, columns of patches), floating, not negative; the
+            largest value of each map glows most.
+        captions: A word for each column of maps.
+        title: Above all of them.
+    """
+    images, maps = np.asarray(images, "float32"), np.asarray(maps, "float32")
+    low, high = images.min(), images.max()
+    images = (images - low) / max(high - low, 1e-7)
+    count, columns = maps.shape[:2]
+    figure, panels = sheet(count * (1 + columns), width=1.5, height=1.7, columns=1 + columns)
+    for row in range(count):
+        for column in range(1 + columns):
+            panel = panels[row * (1 + columns) + column]
+            picture = images[row].repeat(3, -1) if images.shape[-1] == 1 else images[row]
+            panel.imshow(picture if column == 0 else 0.4 * picture)
+            if column:
+                glow = maps[row, column - 1] / max(maps[row, column - 1].max(), 1e-12)
+                edges = (-0.5, images.shape[2] - 0.5, images.shape[1] - 0.5, -0.5)
+                panel.imshow(glow, cmap="inferno", alpha=0.75 * glow, extent=edges, interpolation="bilinear")
+            panel.set_axis_off()
+            if row == 0:
+                panel.set_title(["image", *captions][column] if column <= len(captions) else "", fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    save(figure, path)
+
+
 def scatter(path, real, generated, title=""):
     """Points that a model learned from, and points that it made. The frame is that of the real ones.
 

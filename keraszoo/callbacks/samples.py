@@ -40,12 +40,16 @@ class Frames(keras.callbacks.Callback):
         """Write a picture of what the model makes now."""
         raise NotImplementedError
 
+    def check(self, model):
+        """Raise a ValueError for a model that cannot be shown."""
+        check_sampler(self, model)
+
     def picture(self, epoch):
         """The file for an epoch, counted from 1."""
         return self.folder / f"epoch_{epoch:04d}.png"
 
     def on_train_begin(self, logs=None):
-        check_sampler(self, self.model)
+        self.check(self.model)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.done = 0
 

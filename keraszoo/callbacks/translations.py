@@ -29,13 +29,11 @@ class Translations(Frames):
             raise ValueError(f"targets must be as many as images, {len(images)}, got {len(targets)}.")
         self.images, self.targets = images, targets
 
-    def on_train_begin(self, logs=None):
-        if not callable(getattr(self.model, "translate", None)):
+    def check(self, model):
+        if not callable(getattr(model, "translate", None)):
             raise ValueError(
-                f"Translations needs a model that has a method `translate`; {self.model.name} has none."
+                f"Translations needs a model that has a method `translate`; {model.name} has none."
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.done = 0
 
     def draw(self, path, title):
         side_by_side(path, self.model, self.images, self.targets, title)

@@ -1,5 +1,6 @@
 """Is it learning, and if not, why: figures for what a model makes, beside what it learned from."""
 
+from keraszoo.diagnostics.attention import rollout, seen
 from keraszoo.diagnostics.curve import coverage, curve_error
 from keraszoo.diagnostics.samples import (
     Judge,
@@ -22,5 +23,7 @@ __all__ = [
     "frechet_distance",
     "precision_recall",
     "report",
+    "rollout",
+    "seen",
     "table",
 ]

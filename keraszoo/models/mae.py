@@ -30,12 +30,12 @@ from keraszoo.training import MultiPlayerModel, Player, checks
 
 SIZES = {  # section 4; tiny is ours, for small images and two cores
     "mae_vit_tiny": dict(
-        embed_dim=192,
-        depth=12,
-        num_heads=3,
+        embed_dim=128,
+        depth=6,
+        num_heads=4,
         patch_size=4,
         input_shape=(32, 32, 3),
-        decoder_dim=128,
+        decoder_dim=64,
         decoder_depth=2,
         decoder_heads=4,
     ),

@@ -47,12 +47,19 @@ class ViT(Network):
             columns and sum to 1. The class token comes first, then the patches row by row.
         """
         self.check_inputs(images)
-        blocks = [layer for layer in self.layers if isinstance(layer, TransformerBlock)]
-        before = keras.Model(self.input, [block.input for block in blocks])
+        blocks, states = [], []
+        x = image = keras.Input(self.input_shape[1:])
+        for layer in self.layers[1:]:  # one after the other, up to the last block
+            if isinstance(layer, TransformerBlock):
+                blocks.append(layer)
+                states.append(x)
+            elif blocks:
+                break
+            x = layer(x)
+        before = keras.Model(image, states)
 
         def maps(images):
-            states = before.predict_on_batch(images)
-            pairs = zip(blocks, states, strict=True)
+            pairs = zip(blocks, keras.tree.flatten(before.predict_on_batch(images)), strict=True)
             found = [ops.convert_to_numpy(block.attention_weights(x)) for block, x in pairs]
             return np.stack(found, axis=1)
 
