@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 BACKENDS = ("torch", "jax", "tensorflow")
-MODELS = ("lenet5", "resnet50", "resnet20", "dcgan", "cyclegan")
+MODELS = ("lenet5", "resnet50", "resnet20", "dcgan", "cyclegan", "unet", "vit_small", "mae_vit_base")
 
 
 def alone(backend):

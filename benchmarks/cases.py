@@ -17,6 +17,11 @@ class Case:
     arguments: dict = field(default_factory=dict)
 
     native = "native"  # the modules that hold the native sides begin with this
+    ways = {  # of writing the native side; the fastest stands for all
+        "torch": [{"layout": "last"}, {"layout": "first"}],
+        "jax": [{}],
+        "tensorflow": [{"compiled": False}, {"compiled": True}],
+    }
 
     def build(self):
         """Our side: the model as `keraszoo.build` hands it out."""
@@ -43,6 +48,11 @@ class Case:
     def noise(self, seed):
         """What one step draws at random, where both sides are to draw the same."""
         return []
+
+    @property
+    def facts(self):
+        """What the native side must be told beside weights and learning rate."""
+        return {}
 
     @property
     def classes(self):
@@ -94,6 +104,78 @@ class Translation(Case):
         return np.tanh(self.images())
 
 
+DECAY = 0.05  # of weights, where AdamW trains
+
+
+@dataclass(frozen=True)
+class Vision(Case):
+    """A network for images that learns by AdamW."""
+
+    native = "vision"
+
+    def build(self):
+        from keraszoo.tasks import TASKS
+
+        model = super().build()
+        scoring = TASKS[model.card["task"]].scoring(
+            optimizer="adamw", learning_rate=self.learning_rate, weight_decay=DECAY
+        )
+        model.compile(**scoring)
+        last = model.layers[-1]  # begins with zeros in a Vision Transformer, and then says nothing
+        if last.name == "logits":
+            kernel, bias = last.get_weights()
+            last.set_weights([np.random.default_rng(3).normal(0, 0.02, kernel.shape), bias])
+        return model
+
+    @property
+    def facts(self):
+        return dict(decay=DECAY)
+
+
+@dataclass(frozen=True)
+class Segmentation(Vision):
+    """A class for each pixel."""
+
+    def data(self):
+        """Images, and (count, height, width) labels, int32."""
+        images = self.images()
+        labels = np.random.default_rng(1).integers(0, self.classes, images.shape[:3])
+        return images, labels.astype("int32")
+
+
+@dataclass(frozen=True)
+class Attentive(Vision):
+    """A Vision Transformer; the native side on torch is that of `transformers`."""
+
+    ways = {**Case.ways, "torch": [{"fused": False}, {"fused": True}]}
+
+    @property
+    def facts(self):
+        return dict(decay=DECAY, size=self.input_shape[0], heads=self.arguments["num_heads"])
+
+
+@dataclass(frozen=True)
+class Masked(Attentive):
+    """A masked autoencoder: its data are images, and noise that says what of them is hidden."""
+
+    def data(self):
+        return self.images(), self.hiding(1)
+
+    def asked(self):
+        return self.images(), self.hiding(2)
+
+    def hiding(self, seed):
+        """(count, patches), float32."""
+        rows, columns = (side // self.arguments["patch_size"] for side in self.input_shape[:2])
+        shape = (self.batch_size * self.batches, rows * columns)
+        return np.random.default_rng(seed).random(shape, "float32")
+
+    @property
+    def facts(self):
+        return {**super().facts, **{key: self.arguments[key] for key in ("decoder_heads", "mask_ratio")}}
+
+
+MASKED = dict(patch_size=16, decoder_heads=16, mask_ratio=0.75)
 CASES = {
     case.name: case
     for case in (
@@ -102,6 +184,9 @@ CASES = {
         Case("resnet20", (32, 32, 3), 64, 16, 1e-4, {"num_classes": 10, "weight_decay": 0}),
         Drawing("dcgan", (28, 28, 1), 64, 8, 1e-5, {"latent_dim": 100}),
         Translation("cyclegan", (64, 64, 3), 1, 4, 1e-5, {"pool_size": 0}),  # what is in the pool is chance
+        Segmentation("unet", (128, 128, 3), 4, 3, 1e-6, {"num_classes": 2, "dropout": 0.0}),
+        Attentive("vit_small", (224, 224, 3), 8, 3, 1e-6, {"num_classes": 1000, "num_heads": 6}),
+        Masked("mae_vit_base", (224, 224, 3), 8, 3, 1e-6, dict(num_heads=12, **MASKED)),
     )
 }
 
@@ -111,6 +196,17 @@ SMALL = {  # arguments of what a test can afford
     "resnet20": dict(num_classes=5, depth=8, filters=(4, 8, 16)),
     "dcgan": dict(latent_dim=6, filters=4),
     "cyclegan": dict(sides=(24, 24), filters=4, blocks=1),
+    "unet": dict(filters=(4, 8, 16)),
+    "vit_small": dict(num_classes=5, patch_size=8, embed_dim=16, depth=2, num_heads=2),
+    "mae_vit_base": dict(
+        patch_size=4,
+        embed_dim=16,
+        depth=2,
+        num_heads=2,
+        decoder_dim=8,
+        decoder_depth=1,
+        decoder_heads=2,
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from jax import lax
 from jax import numpy as jnp
 
 from benchmarks.cases import network
-from benchmarks.native_jax import IMAGES, convolve, normalise
+from benchmarks.native_jax import IMAGES, convolve, descend, normalise
 
 
 def transpose(x, kernel, padding="SAME"):
@@ -84,15 +84,10 @@ def patches(learned, x):
     return x
 
 
-def adam(weights, gradient, state, rate):
-    """The weights and Adam's state after an update, with Keras' epsilon."""
-    first, second, count = state
-    count = count + 1
-    now = rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.5**count)
-    first = jax.tree.map(lambda m, g: m + 0.5 * (g - m), first, gradient)
-    second = jax.tree.map(lambda v, g: v + 0.001 * (g * g - v), second, gradient)
-    update = jax.tree.map(lambda w, m, v: w - now * m / (jnp.sqrt(v) + 1e-7), weights, first, second)
-    return update, (first, second, count)
+def adam(weights, gradient, memory, rate):
+    """The weights and Adam's memory after an update."""
+    weights, *memory = descend(weights, gradient, memory, rate, beta=0.5)
+    return weights, tuple(memory)
 
 
 def memory(weights):

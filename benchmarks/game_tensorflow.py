@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.cases import network
-from benchmarks.native_tensorflow import convolve
+from benchmarks.native_tensorflow import AdamW, convolve
 
 
 def transpose(x, kernel, side, padding="SAME"):
@@ -101,23 +101,14 @@ def mirrored(x, size):
     return tf.pad(x, [[0, 0], [size, size], [size, size], [0, 0]], "REFLECT")
 
 
-class Adam(tf.Module):
-    """Adam for some networks, with Keras' epsilon."""
+class Adam(AdamW):
+    """Adam for some networks."""
 
     def __init__(self, networks, rate):
-        super().__init__()
-        self.learned = [w for part in networks for w in part.trainable_variables]
-        self.first, self.second = ([tf.Variable(tf.zeros_like(w)) for w in self.learned] for _ in range(2))
-        self.count, self.rate = tf.Variable(0.0), rate
+        super().__init__([w for part in networks for w in part.trainable_variables], rate, beta=0.5)
 
     def step(self, tape, loss):
-        gradients = tape.gradient(loss, self.learned)
-        self.count.assign_add(1.0)
-        now = self.rate * tf.sqrt(1 - 0.999**self.count) / (1 - 0.5**self.count)
-        for w, m, v, g in zip(self.learned, self.first, self.second, gradients, strict=True):
-            m.assign_add(0.5 * (g - m))
-            v.assign_add(0.001 * (g * g - v))
-            w.assign_sub(now * m / (tf.sqrt(v) + 1e-7))
+        super().step(tape.gradient(loss, self.learned))
         return loss
 
 

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.sides import OPTIONS
+from benchmarks.cases import CASES
 
 
 def first(backend, case):
@@ -26,7 +26,7 @@ def first(backend, case):
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "weights.npz")
         found = {"keraszoo": measured([*run, "keraszoo", weights])}
-        for options in OPTIONS[backend]:
+        for options in CASES[case].ways[backend]:
             label = " ".join([backend, *(f"{key}={value}" for key, value in options.items())])
             found[label] = measured([*run, json.dumps(options), weights])
     return found
@@ -51,7 +51,7 @@ def status(key):
 def main(backend, name, side, weights):
     import numpy as np
 
-    from benchmarks.cases import CASES, named_weights
+    from benchmarks.cases import named_weights
     from benchmarks.sides import Ours, Theirs
 
     case = CASES[name]

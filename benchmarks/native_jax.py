@@ -83,6 +83,20 @@ def lenet5(learned, moving, x, training):
 MODELS = {"lenet5": lenet5, "resnet50": resnet, "resnet20": resnet}
 
 
+def descend(weights, gradient, memory, rate, decay=0.0, beta=0.9):
+    """The weights and the memory of AdamW after an update, with Keras' epsilon."""
+    first, second, count = memory
+    count = count + 1
+    now = rate * jnp.sqrt(1 - 0.999**count) / (1 - beta**count)
+    first = jax.tree.map(lambda m, g: m + (1 - beta) * (g - m), first, gradient)
+    second = jax.tree.map(lambda v, g: v + 0.001 * (g * g - v), second, gradient)
+
+    def moved(w, m, v):
+        return w * (1 - rate * decay) - now * m / (jnp.sqrt(v) + 1e-7)
+
+    return jax.tree.map(moved, weights, first, second), first, second, count
+
+
 class Native:
     """Training and prediction: one compiled function each, which reuses the memory of its state.
 
@@ -106,14 +120,10 @@ class Native:
 
         @partial(jax.jit, donate_argnums=0)
         def step(state, x, y):
-            learned, moving, first, second, count = state
+            learned, moving, *memory = state
             (value, moving), gradient = jax.value_and_grad(loss, has_aux=True)(learned, moving, x, y)
-            count = count + 1
-            now = rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
-            first = jax.tree.map(lambda m, g: m + 0.1 * (g - m), first, gradient)
-            second = jax.tree.map(lambda v, g: v + 0.001 * (g * g - v), second, gradient)
-            update = jax.tree.map(lambda w, m, v: w - now * m / (jnp.sqrt(v) + 1e-7), learned, first, second)
-            return value, (update, moving, first, second, count)
+            learned, *memory = descend(learned, gradient, memory, rate)
+            return value, (learned, moving, *memory)
 
         self.compiled = step
         self.forward = jax.jit(lambda learned, moving, x: model(learned, moving, x, False)[0])

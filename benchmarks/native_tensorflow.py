@@ -87,6 +87,27 @@ class ResNet(LeNet5):
 MODELS = {"lenet5": LeNet5, "resnet50": ResNet, "resnet20": ResNet}
 
 
+class AdamW(tf.Module):
+    """AdamW for some weights, with Keras' epsilon."""
+
+    def __init__(self, learned, rate, decay=0.0, beta=0.9):
+        super().__init__()
+        self.learned, self.rate, self.decay, self.beta = learned, rate, decay, beta
+        self.first, self.second = ([tf.Variable(tf.zeros_like(w)) for w in learned] for _ in range(2))
+        self.count = tf.Variable(0.0)
+
+    def step(self, gradients):
+        self.count.assign_add(1.0)
+        now = self.rate * tf.sqrt(1 - 0.999**self.count) / (1 - self.beta**self.count)
+        for w, m, v, g in zip(self.learned, self.first, self.second, gradients, strict=True):
+            m.assign_add((1 - self.beta) * (g - m))
+            v.assign_add(0.001 * (g * g - v))
+            if self.decay:
+                w.assign(w * (1 - self.rate * self.decay) - now * m / (tf.sqrt(v) + 1e-7))
+            else:
+                w.assign_sub(now * m / (tf.sqrt(v) + 1e-7))
+
+
 class Native:
     """Training and prediction: one traced function each.
 
@@ -109,23 +130,14 @@ class Native:
 
     def traced(self):
         """A training step with Adam, and the memory that Adam keeps."""
-        learned = self.model.trainable_variables
-        first = [tf.Variable(tf.zeros_like(w)) for w in learned]
-        second = [tf.Variable(tf.zeros_like(w)) for w in learned]
-        count = tf.Variable(0.0)
+        optimizer = AdamW(self.model.trainable_variables, self.rate)
 
         @tf.function(jit_compile=self.compiled, reduce_retracing=True)
         def step(x, y):
             with tf.GradientTape() as tape:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, self.model(x, True))
                 loss = tf.reduce_mean(losses)
-            gradients = tape.gradient(loss, learned)
-            count.assign_add(1.0)
-            now = self.rate * tf.sqrt(1 - 0.999**count) / (1 - 0.9**count)
-            for w, m, v, g in zip(learned, first, second, gradients, strict=True):
-                m.assign_add(0.1 * (g - m))
-                v.assign_add(0.001 * (g * g - v))
-                w.assign_sub(now * m / (tf.sqrt(v) + 1e-7))
+            optimizer.step(tape.gradient(loss, optimizer.learned))
             return loss
 
         return step

@@ -10,11 +10,6 @@ import numpy as np
 
 from benchmarks.cases import named_weights
 
-OPTIONS = {  # every way of writing the native side; the fastest stands for all
-    "torch": [{"layout": "last"}, {"layout": "first"}],
-    "jax": [{}],
-    "tensorflow": [{"compiled": False}, {"compiled": True}],
-}
 TOGETHER = "-together"  # ends the name of a backend whose native code runs in this process, beside Keras'
 
 
@@ -87,7 +82,7 @@ class Theirs(Side):
         native = importlib.import_module(f"benchmarks.{case.native}_{backend}").Native
         words = " ".join(f"{key}={value}" for key, value in options.items())
         self.label = f"{rival} {words}".strip()
-        self.native = native(case.name, weights, case.learning_rate, **options)
+        self.native = native(case.name, weights, case.learning_rate, **case.facts, **options)
         self.batch_size, self.rng = case.batch_size, np.random.default_rng(0)
 
     def step(self, *batch, noise=()):
@@ -162,7 +157,7 @@ def agreed(rivals, case):
     natives = [
         (Theirs if rival == rivals[0] or rival.endswith(TOGETHER) else Apart)(rival, case, weights, **options)
         for rival in rivals
-        for options in OPTIONS[rival.removesuffix(TOGETHER)]
+        for options in case.ways[rival.removesuffix(TOGETHER)]
     ]
     for theirs in natives:
         ours.reset(start)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cases import CASES
-from benchmarks.sides import OPTIONS, TOGETHER, Disagreement, agree, agreed
+from benchmarks.sides import TOGETHER, Disagreement, agree, agreed
 
 BACKEND = keras.backend.backend()
 
@@ -14,7 +14,7 @@ BACKEND = keras.backend.backend()
 def test_native_code_agrees_for_three_steps(name):
     case = CASES[name].small()
     ours, natives = agreed([BACKEND], case)
-    assert len(natives) == len(OPTIONS[BACKEND])
+    assert len(natives) == len(case.ways[BACKEND])
     first, *weights = ours.model.get_weights()
     change = np.linspace(-0.1, 0.1, first.size, dtype=first.dtype).reshape(first.shape)
     ours.model.set_weights([first + change, *weights])
@@ -29,5 +29,5 @@ def test_native_code_agrees_for_three_steps(name):
 def test_a_native_side_in_another_process_answers_the_same():
     case, other = CASES["lenet5"].small(), "jax" if BACKEND == "torch" else "torch"
     ours, natives = agreed([BACKEND, other, other + TOGETHER], case)
-    assert len({side.label for side in natives}) == len(natives) > len(OPTIONS[BACKEND])
+    assert len({side.label for side in natives}) == len(natives) > len(case.ways[BACKEND])
     assert all(side.timed("fit", *case.data()) > 0 for side in (ours, *natives))
