@@ -71,7 +71,7 @@ def pretrain(options, images, ratio, seed, data):
         normalize_pixels=options.normalize_pixels,
     )
     mae.compile(optimizer(1.5e-3, options.epochs, len(images), options.batch_size, beta_2=0.95))
-    folder = options.out / f"hidden_{ratio:.0%}_seed_{seed}"
+    folder = options.out / f"hidden_{100 * ratio:.0f}_seed_{seed}"
     watch = [MaskedReconstructions(folder, images[:8]), History(folder / "history.csv")]
     begun = time.monotonic()
     mae.fit(images, batch_size=options.batch_size, epochs=options.epochs, callbacks=watch, verbose=2)

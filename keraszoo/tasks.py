@@ -150,6 +150,10 @@ def head(name, value):
 class Reconstruction(Task):
     """As `Task`, for models that give their input back; `fit` needs no `y`."""
 
+    gives: str = "images"  # to fit on
+    value_range: tuple[int, int] = (0, 1)
+    verb: str = "reconstruct(images)"
+
     def example(self, count, *, input_shape, **config):
         """A batch of random images, each pixel black or white, and None.
 
@@ -169,6 +173,8 @@ class Game:
     gives: (
         str  # to fit on: "points", "images", "labelled images", "pairs" of images, or two "domains" of them
     )
+    verb: str = "sample(25)"  # what to do with a model that has learned
+    value_range: tuple[int, int] = (-1, 1)  # of images
     stands_in_for: tuple[str, ...] = ()
 
     def scoring(self, config=None, optimizer="adam", **arguments):
@@ -241,11 +247,15 @@ TASKS = {
     ),
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
     "image_reconstruction": Reconstruction("the image itself, by way of a code", "values"),
-    "masked_image_modeling": Game("what is hidden of an image, from what is visible", "images"),
+    "masked_image_modeling": Game(
+        "what is hidden of an image, from what is visible", "images", verb="reconstruct(images)"
+    ),
     "point_generation": Game("points like those it was fitted on", "points"),
     "image_generation": Game("images like those it was fitted on", "images"),
     "conditional_image_generation": Game("images of a class that is asked for", "labelled images"),
-    "image_translation": Game("what belongs to an image, learned from pairs", "pairs"),
+    "image_translation": Game(
+        "what belongs to an image, learned from pairs", "pairs", verb="translate(images)"
+    ),
     "unpaired_image_translation": Game(
         "an image in another style, learned from two heaps of images", "domains"
     ),

@@ -31,6 +31,12 @@ RUNS = {
         ["model.keras", "losses.png", "points/film.gif"],
         "mean |y - sin x|",
     ),
+    "masked_autoencoder.py": (
+        ["--count", "64", "--labels", "20", "--epochs", "2", "--tune-epochs", "2", "--patch-size", "7"],
+        ["model.keras", "comparison.png", "comparison.csv", "hidden_75_seed_0/film.gif"],
+        "from scratch: test accuracy",
+    ),
+    "show_attention.py": (["--epochs", "1", "--count", "2"], ["model.keras", "attention.png"], "image 2:"),
     "translate_images.py": (
         ["--model", "cyclegan", "--filters", "2", "--count", "64", "--batch-size", "32", "--epochs", "2"],
         ["model.keras", "losses.png", "translations.png", "translations/film.gif", "history.csv"],

@@ -501,6 +501,9 @@ def test_a_game_is_trained_like_anything_else(tmp_path):
     assert {"best.keras", "last.keras", "history.csv", "curves.png", "run.json"} <= {
         p.name for p in run.iterdir()
     }
+    given_back = invoke("train", "autoencoder", "--data", "digits", "--smoke", "--out", tmp_path / "code")
+    assert given_back.exit_code == 0, given_back.output
+    assert "validation" in given_back.output and "reconstruct(images)" in given_back.output
     wrong = invoke("train", "gan", "--data", "digits", "--out", tmp_path / "other")
     assert wrong.exit_code == 2
     assert "gan learns from points; digits holds data for image_classification" in wrong.output

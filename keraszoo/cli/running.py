@@ -39,15 +39,15 @@ def run(record, folder, resumed):
         resumed: Whether to go on from the folder's `last.keras`.
     """
     options = record["options"]
-    game = TASKS[registry.entry(options["name"]).task]
-    game = game if isinstance(game, Game) else None
-    loaded = load_game(options, game) if game else load_data(options)
+    purpose = TASKS[registry.entry(options["name"]).task]
+    game = isinstance(purpose, Game)
+    loaded = load_data(options, purpose)
     keeper = RunFolder(folder, None, None) if game else RunFolder(folder, options["patience"] or None)
     if resumed:
         model = front.load(keeper.last)
         done = keeper.resume(model)
     else:
-        model, done = build(options, loaded, game), 0
+        model, done = build(options, loaded, purpose), 0
         make(folder)
     record |= dict(
         versions=versions(),
@@ -82,7 +82,7 @@ def run(record, folder, resumed):
         record["scores"] = scores(keeper, test)
         record["seconds"] += time.monotonic() - begun
         save(record, folder)
-        show(record["scores"], keeper, game)
+        show(record["scores"], keeper, purpose)
     except (KeyboardInterrupt, Terminated) as stop:
         record["seconds"] += time.monotonic() - begun
         save(record, folder)
@@ -96,20 +96,21 @@ def terminate(signum, frame):
     raise Terminated
 
 
-def load_data(options):
-    """The record of the data set, with a validation part: its own, or a tenth of the training part."""
-    more = asked(options)
-    loaded = sets.load(options["data"], **more)
-    return sets.load(options["data"], validation=SHARE, **more) if loaded.validation is None else loaded
+def load_data(options, purpose):
+    """The record of the data set as the model takes it, with a validation part unless it plays a game.
 
-
-def load_game(options, game):
-    """The record of the data set as a game takes it: images in [-1, 1], and labels where the players use them.
+    That is the set's own, or a tenth of the training part. What a task `gives` its models to fit on is
+    prepared for them: images in the range they take, and labels only where they are used.
 
     Raises:
-        ValueError: The set does not hold what the game is played with.
+        ValueError: The set does not hold what the task asks for.
     """
-    loaded = sets.load(options["data"], **asked(options))
+    more = asked(options)
+    loaded = sets.load(options["data"], **more)
+    if not isinstance(purpose, Game) and loaded.validation is None:
+        loaded = sets.load(options["data"], validation=SHARE, **more)
+    if not hasattr(purpose, "gives"):
+        return loaded
     images = loaded.task in ("images", "image_classification") and isinstance(loaded.train, tuple)
     fits = {
         "points": loaded.task == "points",
@@ -117,26 +118,26 @@ def load_game(options, game):
         "labelled images": images and loaded.task == "image_classification",
         "pairs": loaded.task == "image_translation",
         "domains": loaded.task in ("image_translation", "unpaired_image_translation"),
-    }[game.gives]
+    }[purpose.gives]
     if not fits:
         raise ValueError(
-            f"{options['name']} learns from {game.gives}; {loaded.name} holds data for {loaded.task}."
+            f"{options['name']} learns from {purpose.gives}; {loaded.name} holds data for {loaded.task}."
         )
 
     def prepared(part):
-        if part is None or game.gives == "points":
+        if part is None or purpose.gives == "points":
             return part
-        x, y = (scaled(v, loaded.value_range) if np.ndim(v) == 4 else v for v in part)
-        return x, (None if game.gives == "images" else y)
+        x, y = (scaled(v, loaded.value_range, purpose.value_range) if np.ndim(v) == 4 else v for v in part)
+        return x, (None if purpose.gives == "images" else y)
 
     parts = {name: prepared(getattr(loaded, name)) for name in ("train", "validation", "test")}
     return dataclasses.replace(loaded, **parts)
 
 
-def scaled(images, value_range):
-    """Images in [-1, 1], float32."""
-    low, high = value_range
-    return ((np.asarray(images, "float32") - low) * (2 / (high - low)) - 1).astype("float32")
+def scaled(images, old, new):
+    """Images with values in the range `old`, in the range `new`, float32."""
+    share = (np.asarray(images, "float32") - old[0]) / np.float32(old[1] - old[0])
+    return share * np.float32(new[1] - new[0]) + np.float32(new[0])
 
 
 def asked(options):
@@ -160,20 +161,21 @@ def batches(part, options, kind, shuffle=False):
     return part
 
 
-def build(options, loaded, game=None):
+def build(options, loaded, purpose):
     """A new model for the data, compiled."""
     keras.utils.set_random_seed(options["seed"])  # of what augmentation draws
-    layers = [] if options["no_augment"] or game else list(loaded.augmentation())
-    choice = options["preprocessing"] or ("unit" if loaded.value_range == (0, 255) and not game else None)
+    ready = hasattr(purpose, "gives")  # the data are as the model takes them
+    layers = [] if options["no_augment"] or ready else list(loaded.augmentation())
+    choice = options["preprocessing"] or ("unit" if loaded.value_range == (0, 255) and not ready else None)
     if choice is not None:
         layers.append(choice)
     try:
         model = front.build(
             options["name"],
             seed=options["seed"],
-            task=None if game else task(registry.entry(options["name"]), loaded),
+            task=None if ready else task(registry.entry(options["name"]), loaded),
             preprocessing=layers or None,
-            class_names=None if game and game.gives != "labelled images" else loaded.class_names,
+            class_names=None if ready and purpose.gives != "labelled images" else loaded.class_names,
             input_shape=loaded.input_shape,
             **options["settings"],
         )
@@ -259,10 +261,10 @@ def scores(keeper, test):
     return {"epochs": len(keeper.rows), "best_epoch": best["epoch"], **found}
 
 
-def show(found, keeper, game=None):
+def show(found, keeper, purpose):
     """Print the scores as a table, and where the files are."""
     parts = [part for part in ("training", "validation", "test") if found[part]]
-    which = "last" if game else "best"
+    which = "last" if isinstance(purpose, Game) else "best"
     table = Table(f"{which} epoch: {found['best_epoch']} of {found['epochs']}", *parts, box=SIMPLE)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -270,11 +272,10 @@ def show(found, keeper, game=None):
         numbers = (found[part].get(name) for part in parts)
         table.add_row(name.replace("_", " "), *("" if n is None else f"{n:.4f}" for n in numbers))
     Console().print(table)
-    if game is None:
-        click.echo(f"Try it: keraszoo predict {keeper.best} IMAGE")
+    if hasattr(purpose, "verb"):
+        click.echo(f'Try it, in Python: keraszoo.load("{keeper.best}").{purpose.verb}')
     else:
-        verb = "translate(images)" if game.gives in ("pairs", "domains") else "sample(25)"
-        click.echo(f'Try it, in Python: keraszoo.load("{keeper.best}").{verb}')
+        click.echo(f"Try it: keraszoo predict {keeper.best} IMAGE")
 
 
 def kept(keeper):
