@@ -79,8 +79,14 @@ def pretrain(options, images, ratio, seed, data):
     return mae, time.monotonic() - begun
 
 
+def looked_at(epochs):
+    """The epochs of fine-tuning after which test images are judged: twenty of them, the last among them."""
+    step = max(1, epochs // 20)
+    return [epoch for epoch in range(1, epochs + 1) if (epochs - epoch) % step == 0]
+
+
 def tune(options, mae, way, train, test, seed):
-    """Accuracy on test images after each epoch of learning from labels."""
+    """Accuracy on test images after epochs of learning from labels."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -90,7 +96,12 @@ def tune(options, mae, way, train, test, seed):
     falling = optimizer(1e-2 if way == PROBE else 1e-3, options.tune_epochs, len(train[0]), 32)
     classifier.compile(falling, loss=classifier.loss, metrics=["accuracy"])
     return classifier.fit(
-        *train, validation_data=test, epochs=options.tune_epochs, batch_size=32, verbose=0
+        *train,
+        validation_data=test,
+        validation_freq=looked_at(options.tune_epochs),
+        epochs=options.tune_epochs,
+        batch_size=32,
+        verbose=0,
     ).history["val_accuracy"]
 
 
@@ -122,7 +133,7 @@ def draw(options, curves):
     """Accuracy by epoch of each way of learning, the mean and the range over seeds; and the last by mask ratio."""
     ratios = options.mask_ratios
     figure, panels = sheet(1 + (len(ratios) > 1), width=5.2, height=3.8, columns=2)
-    epochs = range(1, options.tune_epochs + 1)
+    epochs = looked_at(options.tune_epochs)
     for way in (PRETRAINED, PROBE, SCRATCH):
         runs = np.array(curves[ratios[0], way])
         (line,) = panels[0].plot(epochs, runs.mean(0), label=way)
