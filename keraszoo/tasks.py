@@ -7,6 +7,7 @@ import numpy as np
 
 from keraszoo.layers.coding import BernoulliLoss
 from keraszoo.layers.losses import CodeDistanceLoss, PerceptronLoss
+from keraszoo.layers.segmentation import MeanIoU
 from keraszoo.training.optimizers import SGD, Adam, AdamW
 from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
 
@@ -91,37 +92,46 @@ class Pixels(Task):
     """As `Task`, with an answer for each pixel; a model with several heads answers several questions at once."""
 
     def scoring(self, config=None, optimizer="adam", loss=None, **arguments):
-        """As of `Task`. `config["heads"]`, as `head` reads it,
-        gives each head its own loss.
-        """
+        """As of `Task`, with the mean IoU of classes; `config["heads"]`, as `head` reads it, gives each head its own."""
         found = super().scoring(config, optimizer, loss, **arguments)
-        if heads := (config or {}).get("heads"):
-            kinds = {name: head(name, value)[0] for name, value in heads.items()}
-            found["loss"] = {name: LOSSES[kind]() for name, kind in kinds.items()}
-            found["metrics"] = {name: [METRICS[kind]()] for name, kind in kinds.items()}
+        config = config or {}
+        if heads := config.get("heads"):
+            kinds = {name: head(name, value) for name, value in heads.items()}
+            found["loss"] = {name: LOSSES[kind]() for name, (kind, _) in kinds.items()}
+            found["metrics"] = {name: pixel_metrics(*kind) for name, kind in kinds.items()}
+        elif "num_classes" in config:
+            found["metrics"] = pixel_metrics(self.targets, config["num_classes"])
         return found
 
     def example(self, count, *, input_shape, num_classes=None, heads=None, **config):
-        """A batch of random images with labels for each of their pixels.
+        """A batch of random images with labels for each of their pixels, which its brightness gives away.
 
         Returns:
-            x: (count, height, width, channels), float32, standard normal.
+            x: (count, height, width, channels), float32, in [-1, 1]: one of as many greys as there are classes.
             y: (count, height, width), int32 categories; with `heads`, a dict with an array for each.
         """
         rng = np.random.default_rng(count)
-        x = rng.normal(size=(count, *input_shape)).astype("float32")
-        sides = input_shape[:2]
-        if not heads:
-            return x, rng.integers(0, num_classes, (count, *sides)).astype("int32")
+        height, width, channels = input_shape
+        kinds = {name: head(name, value) for name, value in (heads or {}).items()}
+        greys = num_classes or max([2, *(channels for _, channels in kinds.values())])
+        grey = (rng.integers(0, greys, (count, height, width, 1)) + 0.5) / greys
+        x = np.broadcast_to(2 * grey - 1, (count, height, width, channels)).astype("float32")
 
         def answers(kind, channels):
             if kind == "categories":
-                return rng.integers(0, channels, (count, *sides)).astype("int32")
+                return (grey[..., 0] * channels).astype("int32")
             if kind == "labels":
-                return rng.integers(0, 2, (count, *sides, channels)).astype("float32")
-            return rng.normal(size=(count, *sides, channels)).astype("float32")
+                return (grey > np.arange(1, channels + 1) / (channels + 1)).astype("float32")
+            return np.cos(np.pi * (grey + np.arange(channels))).astype("float32")
 
-        return x, {name: answers(*head(name, value)) for name, value in heads.items()}
+        if not heads:
+            return x, answers("categories", num_classes)
+        return x, {name: answers(*kind) for name, kind in kinds.items()}
+
+
+def pixel_metrics(kind, channels):
+    """Metrics of answers of a kind, as `head` tells it, for each pixel."""
+    return [METRICS[kind]()] + ([MeanIoU(channels)] if kind == "categories" else [])
 
 
 def head(name, value):

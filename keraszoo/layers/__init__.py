@@ -26,5 +26,9 @@ from keraszoo.layers.padding import ReflectionPadding2D as ReflectionPadding2D
 from keraszoo.layers.patches import MaskTokens as MaskTokens
 from keraszoo.layers.patches import PatchEmbedding as PatchEmbedding
 from keraszoo.layers.preprocessing import preprocessing as preprocessing
+from keraszoo.layers.segmentation import DiceCrossentropyLoss as DiceCrossentropyLoss
+from keraszoo.layers.segmentation import DiceLoss as DiceLoss
+from keraszoo.layers.segmentation import MeanDice as MeanDice
+from keraszoo.layers.segmentation import MeanIoU as MeanIoU
 from keraszoo.layers.transformer import MultiHeadAttention as MultiHeadAttention
 from keraszoo.layers.transformer import TransformerBlock as TransformerBlock

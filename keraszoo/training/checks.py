@@ -171,48 +171,79 @@ def fits(shape, takes):
 
 def check_targets(model, y, prefix=""):
     """Refuse labels that the model's loss would misread."""
-    kind = target_kind(getattr(model, "loss", None))
+    loss = getattr(model, "loss", None)
     outputs = getattr(model, "output_shape", None)
-    if keras.tree.is_nested(y) or not isinstance(outputs, tuple):
+    if isinstance(outputs, dict):
+        for head, value in by_head(model, y, prefix).items():
+            kind = target_kind(loss.get(head) if isinstance(loss, dict) else loss)
+            check_target(model, f"{prefix}y[{head!r}]", array(value), kind, outputs[head])
+    elif keras.tree.is_nested(y) or not isinstance(outputs, tuple):
         for value in keras.tree.flatten(y):
             check_numbers(f"{prefix}y", array(value))
-        return
-    y, name = array(y), f"{prefix}y"
+    else:
+        check_target(model, f"{prefix}y", array(y), target_kind(loss), outputs)
+
+
+def by_head(model, y, prefix=""):
+    """The labels of each head of a model whose outputs have names; a head without a loss needs none.
+
+    Raises:
+        ValueError: `y` is no dict, a head's labels are missing, or there is no such head.
+    """
+    heads = ", ".join(map(repr, model.output_shape))
+    if not isinstance(y, dict):
+        if len(model.output_shape) == 1 and not keras.tree.is_nested(y):
+            return {name: y for name in model.output_shape}
+        raise ValueError(
+            f"{prefix}y must be a dict with labels for each head of {model.name}, {heads}; got {type(y).__name__}."
+        )
+    for name in y:
+        if name not in model.output_shape:
+            raise ValueError(f"{prefix}y has labels for {name!r}, but the heads of {model.name} are {heads}.")
+    for name in model.output_shape:
+        learns = not isinstance(model.loss, dict) or model.loss.get(name) is not None
+        if learns and y.get(name) is None:
+            held = ", ".join(map(repr, y)) or "none"
+            raise ValueError(
+                f"{prefix}y has no labels for the head {name!r} of {model.name}, only for {held}."
+            )
+    return {name: value for name, value in y.items() if value is not None}
+
+
+def check_target(model, name, y, kind, shape):
+    """Refuse labels of one output, of `shape`, that a loss of a kind, as of `target_kind`, would misread."""
     check_numbers(name, y)
     if kind == "categories":
-        classes = outputs[-1]
-        spatial = (y.shape[0], *outputs[1:-1])  # one label per sample, or per pixel, step ...
-        if y.shape == (y.shape[0], *outputs[1:]) and classes > 1 and len(outputs) == y.ndim:
+        classes = shape[-1]
+        spatial = (None, *shape[1:-1])  # one label per sample, or per pixel, step ...
+        if y.shape == (y.shape[0], *shape[1:]) and classes > 1 and len(shape) == y.ndim:
             raise ValueError(
                 f"{name} has shape {shown(y.shape)}, as one-hot labels have, but the loss takes class numbers: "
                 "give y.argmax(-1), or compile with loss=keras.losses.CategoricalCrossentropy(from_logits=True)."
             )
-        if y.ndim not in (len(spatial), len(spatial) + 1) or (y.ndim > len(spatial) and y.shape[-1] != 1):
-            raise ValueError(f"{name} has shape {shown(y.shape)}; expected {shown((None, *spatial[1:]))}.")
+        if not fits(y.shape, spatial) and not fits(y.shape, (*spatial, 1)):
+            raise ValueError(f"{name} has shape {shown(y.shape)}; expected {shown(spatial)}.")
         low, high = y.min(), y.max()
         if low < 0 or high >= classes or low != np.floor(low) or high != np.floor(high):
             raise ValueError(
                 f"{name} must hold class numbers from 0 to {classes - 1} ({model.name} has {classes} classes), "
                 f"got values from {low:g} to {high:g}."
             )
-    elif kind in ("one_hot", "labels"):
-        if y.shape != (y.shape[0], *outputs[1:]):
-            hint = ""
-            if y.ndim < len(outputs) or y.shape[-1] == 1:
-                hint = (
-                    " Class numbers become one-hot with keras.utils.to_categorical(y, num_classes)."
-                    if kind == "one_hot"
-                    else " Several labels at once are given as 0 or 1 for each of the classes."
-                )
-            raise ValueError(
-                f"{name} has shape {shown(y.shape)}; expected {shown((None, *outputs[1:]))}.{hint}"
+    elif kind and not fits(y.shape, shape):
+        hint = ""
+        if kind != "values" and (y.ndim < len(shape) or y.shape[-1] == 1):
+            hint = (
+                " Class numbers become one-hot with keras.utils.to_categorical(y, num_classes)."
+                if kind == "one_hot"
+                else " Several labels at once are given as 0 or 1 for each of the classes."
             )
-        if y.min() < 0 or y.max() > 1:
-            raise ValueError(f"{name} must lie in [0, 1], got values from {y.min():g} to {y.max():g}.")
+        raise ValueError(f"{name} has shape {shown(y.shape)}; expected {shown((None, *shape[1:]))}.{hint}")
+    elif kind in ("one_hot", "labels") and (y.min() < 0 or y.max() > 1):
+        raise ValueError(f"{name} must lie in [0, 1], got values from {y.min():g} to {y.max():g}.")
 
 
 def target_kind(loss):
-    """What a loss reads as labels: "categories", "one_hot", "labels", or None for anything else."""
+    """What a loss reads as labels: "categories", "one_hot", "labels", "values", or None for anything else."""
     name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", None))
     name = type(loss).__name__ if isinstance(loss, keras.losses.Loss) else name
     return {
@@ -220,6 +251,8 @@ def target_kind(loss):
         "sparse_categorical_crossentropy": "categories",
         "PerceptronLoss": "categories",
         "CodeDistanceLoss": "categories",
+        "DiceLoss": "categories",
+        "DiceCrossentropyLoss": "categories",
         "CategoricalCrossentropy": "one_hot",
         "CategoricalFocalCrossentropy": "one_hot",
         "categorical_crossentropy": "one_hot",
@@ -228,6 +261,12 @@ def target_kind(loss):
         "BinaryFocalCrossentropy": "labels",
         "binary_crossentropy": "labels",
         "binary_focal_crossentropy": "labels",
+        "MeanSquaredError": "values",
+        "MeanAbsoluteError": "values",
+        "mean_squared_error": "values",
+        "mean_absolute_error": "values",
+        "mse": "values",
+        "mae": "values",
     }.get(name)
 
 
