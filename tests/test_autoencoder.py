@@ -2,6 +2,7 @@
 
 import functools
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from keras import ops
@@ -10,6 +11,7 @@ from sklearn.decomposition import PCA
 
 import keraszoo
 from keraszoo import front, registry
+from keraszoo.callbacks import Reconstructions
 from keraszoo.layers import BernoulliLoss, Corruption
 from keraszoo.layers.coding import gaussian_divergence, sparsity_divergence
 from keraszoo.training.optimizers import SGD
@@ -374,3 +376,18 @@ def test_a_swap_is_the_other_s_decoder():
         model.fit(x)
     with pytest.raises(ValueError, match=r"y must hold images in \[-1, 1\]"):
         model.fit(x, 255 * x)
+
+
+def test_pictures_of_reconstructions(tmp_path):
+    model, x = tiny("autoencoder"), pictures("autoencoder", 3)
+    watch = Reconstructions(tmp_path / "seen", x, targets=x)
+    model.fit(x, epochs=2, verbose=0, callbacks=[watch])
+    first, second = (imageio.imread(tmp_path / f"seen/epoch_000{n}.png") for n in (1, 2))
+    assert first.shape == second.shape and (first != second).any()
+    assert imageio.imread(tmp_path / "seen/film.gif", index=None).shape[0] >= 2
+    with pytest.raises(
+        ValueError, match="needs a model that has a method `reconstruct`; perceptron has none"
+    ):
+        keraszoo.build("perceptron", input_shape=(6, 6, 1)).fit(
+            x, np.zeros(3, "int32"), callbacks=[Reconstructions(tmp_path, x)]
+        )

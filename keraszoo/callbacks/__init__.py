@@ -3,6 +3,7 @@
 from keraszoo.callbacks.balance import Balance, Losses
 from keraszoo.callbacks.history import Curves, History
 from keraszoo.callbacks.masked import MaskedReconstructions
+from keraszoo.callbacks.reconstructions import Reconstructions
 from keraszoo.callbacks.run import RunFolder
 from keraszoo.callbacks.samples import Samples, Scatter
 from keraszoo.callbacks.translations import Translations
@@ -14,6 +15,7 @@ __all__ = [
     "History",
     "Losses",
     "MaskedReconstructions",
+    "Reconstructions",
     "RunFolder",
     "Samples",
     "Scatter",

@@ -16,8 +16,9 @@ from keras.layers import LeakyReLU, Reshape
 
 from keraszoo.architecture import Network
 from keraszoo.layers import Conv2D, Conv2DTranspose, Dense, Flatten
+from keraszoo.models.pix2pix import Translator
 from keraszoo.registry import register
-from keraszoo.training import MultiPlayerModel, Player, Unpaired, checks
+from keraszoo.training import Player, Unpaired, checks
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 
@@ -29,7 +30,7 @@ DIRECTIONS = ("a_to_b", "b_to_a")
     tiny=dict(input_shape=(8, 8, 3), filters=16, latent_dim=16),
     recipe=dict(learning_rate=5e-4, beta_1=0.5),
 )
-class FaceSwapAutoencoder(MultiPlayerModel):
+class FaceSwapAutoencoder(Translator):
     """Fit on two sets of images, A and B; call on images of A; `translate` either way.
 
     The encoder has to find what both sets have in common, such as where a face looks; what is particular to
@@ -46,6 +47,7 @@ class FaceSwapAutoencoder(MultiPlayerModel):
         returns: (batch, height, width, channels), float32, in [-1, 1].
     """
 
+    speaker, material = "encoder", "two sets of images"
     batches = Unpaired
 
     def __init__(self, input_shape=(64, 64, 3), filters=32, latent_dim=256, **kwargs):
@@ -58,10 +60,6 @@ class FaceSwapAutoencoder(MultiPlayerModel):
         self.decoder_a, self.decoder_b = (
             decoder(input_shape, filters, latent_dim, name=f"decoder_{who}") for who in "ab"
         )
-
-    @property
-    def input_shape(self):
-        return self.encoder.input_shape
 
     @property
     def output_shape(self):
@@ -83,19 +81,6 @@ class FaceSwapAutoencoder(MultiPlayerModel):
     def b_loss(self, a, b, training):
         """The same for B."""
         return ops.mean(ops.square(self.decoder_b(self.encoder(b)) - b))
-
-    def check_batch(self, x, y=None, sample_weight=None, prefix=""):
-        """Refuse data that are not two sets of images in [-1, 1]."""
-        if y is None or sample_weight is not None:
-            raise ValueError(
-                f"{self.name} learns from two sets of images: give {prefix}x and {prefix}y, and no sample_weight."
-            )
-        for name, images in (("x", x), ("y", y)):
-            checks.check_samples(self, f"{prefix}{name}", images, self.input_shape[1:])
-
-    def check_inputs(self, x, prefix=""):
-        """Refuse what are not images in [-1, 1]."""
-        checks.check_samples(self, f"{prefix}x", x, self.input_shape[1:])
 
     def encode(self, images):
         """The codes of images of either set.
