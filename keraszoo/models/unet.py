@@ -28,6 +28,11 @@ class UNet(Network):
     """A U-Net, as `unet` builds it."""
 
     @property
+    def output_shape(self):
+        """Of the answer, or a dict of those of all heads."""
+        return keras.tree.map_structure(lambda answer: tuple(answer.shape), self.output)
+
+    @property
     def depth(self):
         """How often images are halved."""
         return sum(isinstance(layer, MaxPooling2D) for layer in self.layers)
@@ -49,7 +54,7 @@ class UNet(Network):
         return 7 * 2**self.depth - 5
 
     def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
-        """Keras' method; with several heads, each must have a loss (None for a head that is not to learn)."""
+        """Keras' method; with several heads, each must have a loss, or None if it is not to learn."""
         if isinstance(loss, dict) and isinstance(self.output, dict):
             for name in sorted(self.output.keys() ^ loss.keys()):
                 raise ValueError(

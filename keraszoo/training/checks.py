@@ -185,7 +185,7 @@ def check_targets(model, y, prefix=""):
 
 
 def by_head(model, y, prefix=""):
-    """The labels of each head of a model whose outputs have names; a head without a loss needs none.
+    """The labels of each head of a model whose outputs have names.
 
     Raises:
         ValueError: `y` is no dict, a head's labels are missing, or there is no such head.
@@ -201,13 +201,12 @@ def by_head(model, y, prefix=""):
         if name not in model.output_shape:
             raise ValueError(f"{prefix}y has labels for {name!r}, but the heads of {model.name} are {heads}.")
     for name in model.output_shape:
-        learns = not isinstance(model.loss, dict) or model.loss.get(name) is not None
-        if learns and y.get(name) is None:
+        if y.get(name) is None:
             held = ", ".join(map(repr, y)) or "none"
             raise ValueError(
                 f"{prefix}y has no labels for the head {name!r} of {model.name}, only for {held}."
             )
-    return {name: value for name, value in y.items() if value is not None}
+    return y
 
 
 def check_target(model, name, y, kind, shape):
@@ -216,7 +215,7 @@ def check_target(model, name, y, kind, shape):
     if kind == "categories":
         classes = shape[-1]
         spatial = (None, *shape[1:-1])  # one label per sample, or per pixel, step ...
-        if y.shape == (y.shape[0], *shape[1:]) and classes > 1 and len(shape) == y.ndim:
+        if len(shape) == y.ndim and classes > 1 and fits(y.shape, shape):
             raise ValueError(
                 f"{name} has shape {shown(y.shape)}, as one-hot labels have, but the loss takes class numbers: "
                 "give y.argmax(-1), or compile with loss=keras.losses.CategoricalCrossentropy(from_logits=True)."
