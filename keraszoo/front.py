@@ -84,7 +84,7 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
         class_names=class_names,
     )
     recipe = found.recipe if task in (None, found.task) else plain(found.recipe)
-    model.compile(**purpose.scoring(arguments, **recipe))
+    model.compile(**purpose.scoring({**defaults(builder), **arguments}, **recipe))
     if weights is not None and folder is None:
         load_own_weights(model, Path(weights))
     return model
@@ -123,11 +123,11 @@ def merge(fixed, size, config, folder, builder):
 
     None inside a tuple of the checkpoint's is open: `(None, None, 3)` fixes the channels of an image.
     """
-    defaults = {p.name: p.default for p in inspect.signature(builder).parameters.values()}
+    usually = defaults(builder)
     merged = {**size, **config}
     for word, value in fixed.items():
         if isinstance(value, tuple) and None in value:
-            usual = config.get(word, size.get(word, defaults.get(word)))
+            usual = config.get(word, size.get(word, usually.get(word)))
             value = tuple(u if v is None else v for v, u in zip(value, usual, strict=True))
         if word in config and as_plain(config[word]) != as_plain(value):
             raise ValueError(
@@ -135,6 +135,12 @@ def merge(fixed, size, config, folder, builder):
             )
         merged[word] = value
     return merged
+
+
+def defaults(builder):
+    """What a builder's arguments are where they are not given; those that must be are left out."""
+    known = inspect.signature(builder).parameters.values()
+    return {p.name: p.default for p in known if p.default is not p.empty}
 
 
 def as_plain(value):
