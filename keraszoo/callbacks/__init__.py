@@ -3,6 +3,7 @@
 from keraszoo.callbacks.balance import Balance, Losses
 from keraszoo.callbacks.history import Curves, History
 from keraszoo.callbacks.masked import MaskedReconstructions
+from keraszoo.callbacks.overlays import Overlays
 from keraszoo.callbacks.reconstructions import Reconstructions
 from keraszoo.callbacks.run import RunFolder
 from keraszoo.callbacks.samples import Samples, Scatter
@@ -16,6 +17,7 @@ __all__ = [
     "Losses",
     "MaskedReconstructions",
     "Reconstructions",
+    "Overlays",
     "RunFolder",
     "Samples",
     "Scatter",

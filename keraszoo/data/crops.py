@@ -19,6 +19,7 @@ class Crops(Shuffled):
         sample_weight: Weights of the pixels, in the same forms, or None.
         size: (height, width) of a crop in pixels; None for whole images.
         turns: Turn and mirror; if False, only cut.
+        repeat: Crops of each image in an epoch: several, where images are few and large.
         batch_size, shuffle, seed, initial_epoch: As of `Batches`.
 
     Raises:
@@ -27,7 +28,7 @@ class Crops(Shuffled):
     >>> model.fit(Crops(images, masks, size=(128, 128), batch_size=16, shuffle=True, seed=0), epochs=20)
     """
 
-    def __init__(self, x, y, sample_weight=None, size=None, turns=True, **order):
+    def __init__(self, x, y, sample_weight=None, size=None, turns=True, repeat=1, **order):
         self.data = each(as_array, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
         arrays = [v for v in keras.tree.flatten(self.data) if v is not None]
         self.sides = arrays[0].shape[1:3]
@@ -41,11 +42,13 @@ class Crops(Shuffled):
         if any(a > b for a, b in zip(self.size, self.sides, strict=True)):
             raise ValueError(f"size must fit into images of {self.sides}, got {self.size}.")
         self.turns = turns
-        super().__init__(len(arrays[0]), **order)
+        super().__init__(len(arrays[0]) * repeat, **order)
+        self.repeat = repeat
 
     def take(self, rows):
         rows = np.arange(self.count)[rows]
         rng = np.random.default_rng((self.seed, self.epoch, *rows[:1]))
+        rows = rows // self.repeat
         corners = rng.integers(0, np.subtract(self.sides, self.size) + 1, size=(len(rows), 2))
         turns = rng.integers(0, 2, size=(len(rows), 3)) * self.turns
         turns[:, 2] *= self.size[0] == self.size[1]

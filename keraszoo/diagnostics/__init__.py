@@ -12,6 +12,7 @@ from keraszoo.diagnostics.samples import (
     report,
     table,
 )
+from keraszoo.diagnostics.segmentation import overlaps, worst
 
 __all__ = [
     "Judge",
@@ -21,9 +22,11 @@ __all__ = [
     "curve_error",
     "features",
     "frechet_distance",
+    "overlaps",
     "precision_recall",
     "report",
     "rollout",
     "seen",
     "table",
+    "worst",
 ]

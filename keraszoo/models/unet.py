@@ -194,7 +194,7 @@ class Cut:
 
 
 @register(
-    {"unet": dict(num_classes=2)},
+    "unet",
     task="image_segmentation",
     paper="https://arxiv.org/abs/1505.04597",
     tiny=dict(input_shape=(8, 8, 1), filters=(8, 16), num_classes=2),
