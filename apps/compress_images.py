@@ -50,7 +50,7 @@ def sizes(name, options, height, width):
         "deep_autoencoder": dict(latent_dim=options.code, units=tuple(options.units)),
         "sparse_autoencoder": {},  # long codes, of which little is active
         "variational_autoencoder": dict(latent_dim=options.code),
-        "conv_autoencoder": dict(filters=(options.filters, 8, max(1, options.code // cells))),
+        "conv_autoencoder": dict(filters=(options.filters, 8, max(1, round(options.code / cells)))),
         "denoising_autoencoder": dict(filters=(options.filters,) * 2, level=options.level),
         "face_swap_autoencoder": dict(latent_dim=options.code, filters=options.filters // 2),
     }[name]

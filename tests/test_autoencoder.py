@@ -75,6 +75,9 @@ def test_an_image_is_its_own_label(name):
         model = keraszoo.build(name, seed=1, **registry.entry(name).tiny)
         found.append(model.fit(x, y, batch_size=4, epochs=2, verbose=0).history)
     assert found[0] == found[1]
+    assert np.isfinite(
+        model.fit(x[..., 0], epochs=1, verbose=0).history["loss"][0]
+    )  # grey, without an axis for it
     assert abs(found[0]["loss"][-1] - found[2]["loss"][-1]) > 1e-4 * found[0]["loss"][-1]
     assert "mean_squared_error" in found[0]
 

@@ -71,7 +71,10 @@ class BernoulliLoss(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):
-        each = ops.binary_crossentropy(ops.cast(y_true, y_pred.dtype), y_pred)
+        y_true = ops.reshape(
+            ops.cast(y_true, y_pred.dtype), ops.shape(y_pred)
+        )  # grey images may lack an axis
+        each = ops.binary_crossentropy(y_true, y_pred)
         return ops.sum(ops.reshape(each, (ops.shape(each)[0], -1)), axis=-1)
 
 
