@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks import masking
 from benchmarks.cases import CASES
 from benchmarks.sides import TOGETHER, Disagreement, agree, agreed
 
@@ -31,3 +32,18 @@ def test_a_native_side_in_another_process_answers_the_same():
     ours, natives = agreed([BACKEND, other, other + TOGETHER], case)
     assert len({side.label for side in natives}) == len(natives) > len(case.ways[BACKEND])
     assert all(side.timed("fit", *case.data()) > 0 for side in (ours, *natives))
+
+
+def test_steps_that_hide_much_and_little_take_turns_and_leave_the_model_as_it_was():
+    case = CASES["mae_vit_base"].small()
+    model, seen = case.build(), []
+    loss, before = model.autoencoder_loss, model.visible
+
+    def noted(*arguments, **named):
+        seen.append(model.visible)
+        return loss(*arguments, **named)
+
+    object.__setattr__(model, "autoencoder_loss", noted)
+    found = masking.compare(model, case.images()[:4], rounds=1)
+    assert set(seen) == {before, model.count - 1} and model.visible == before
+    assert {kind: len(times) for kind, times in found.items()} == {"masked": 1, "whole": 1}
