@@ -58,7 +58,8 @@ def load(options):
     parts = []
     for images, labels in (train, test):
         mean, deviation = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.std))
-        parts.append((((images - mean) / (deviation + 1e-6)).astype("float32"), labels, images))
+        scaled = np.clip((images - mean) / (deviation + 1e-6), -5, 5)  # a few cells outshine all others
+        parts.append((scaled.astype("float32"), labels, images))
     (x, y, raw), test = parts
     names = ("background", "nucleus") if options.data == "nuclei" else data.class_names
     return (x[: options.count], None if y is None else y[: options.count], raw[: options.count]), test, names
@@ -197,6 +198,8 @@ def heads(options, train, test, names):
 
 def copy(options, train, test, names):
     """The image as its own label, with skips and without."""
+    from keraszoo.layers import Conv2DTranspose
+
     (x, _, _), (images, _, _) = train, test
     made = {}
     for skips in (True, False):
@@ -212,10 +215,8 @@ def copy(options, train, test, names):
         )
         made[name] = model.predict_tiled(images, batch_size=8)["image"]
         if skips:
-            blind = model.get_layer(next(v.name for v in model.layers if "transpose" in v.name))
-            blind.set_weights(
-                [np.zeros_like(w) for w in blind.get_weights()]
-            )  # nothing comes up from the bottom
+            way_up = next(layer for layer in model.layers if isinstance(layer, Conv2DTranspose))
+            way_up.set_weights([np.zeros_like(w) for w in way_up.get_weights()])  # nothing leaves the bottom
             made["bottom cut off"] = model.predict_tiled(images, batch_size=8)["image"]
     show(options, "copies", {"image": images, **made})
     for name, copies in made.items():
@@ -263,7 +264,7 @@ def style(options, train, test, names):
     said = model.predict_tiled(images, batch_size=8)["edges"]
     paper = [1 - 2 * v for v in (1 / (1 + np.exp(-said)), truth)]  # black lines on white
     page = [np.broadcast_to(v, images.shape) for v in paper]
-    show(options, "style", {"photograph": images, "drawn": page[0], "Canny": page[1]})
+    show(options, "style", {"photograph": raw_test / 127.5 - 1, "drawn": page[0], "Canny": page[1]})
     share = np.nanmean(overlaps(truth[..., 0].astype(int), classes(said))[:, 1])
     print(f"IoU of edges with Canny's: {share:.4f}; lines one pixel beside count as wrong")
 
@@ -282,7 +283,7 @@ def show(options, name, columns, count=6):
 
     page = np.stack([v[:count] for v in columns.values()], axis=1)
     low, high = (f(columns[next(reversed(columns))]) for f in (np.min, np.max))
-    page = np.stack(list(page)).reshape(-1, *page.shape[2:])
+    page = page.reshape(-1, *page.shape[2:])
     scaled = np.clip(2 * (page - low) / (high - low) - 1, -1, 1)
     pictures.grid(options.out / f"{name}.png", scaled, name, list(columns) * count, len(columns))
 

@@ -48,6 +48,11 @@ RUNS = {
         "from scratch: test accuracy",
     ),
     "show_attention.py": (["--epochs", "1", "--count", "2"], ["model.keras", "attention.png"], "image 2:"),
+    "segment_images.py": (
+        ["--filters", "2", "4", "--count", "32", "--epochs", "2"],
+        ["unet/model.keras", "unet/curves.png", "unet/history.csv", "overlays/film.gif", "worst.png"],
+        "IoU of circle",
+    ),
     "translate_images.py": (
         ["--model", "cyclegan", "--filters", "2", "--count", "64", "--batch-size", "32", "--epochs", "2"],
         ["model.keras", "losses.png", "translations.png", "translations/film.gif", "history.csv"],

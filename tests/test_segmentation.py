@@ -7,8 +7,10 @@ from keras import ops
 from sklearn.metrics import f1_score, jaccard_score
 
 import keraszoo
-from keraszoo.data.borders import border_weights
-from keraszoo.data.crops import Crops
+from keraszoo.callbacks import Overlays
+from keraszoo.callbacks.overlays import overlaid
+from keraszoo.data import Crops, border_weights
+from keraszoo.diagnostics import overlaps, worst
 from keraszoo.layers import DiceCrossentropyLoss, DiceLoss, MeanDice, MeanIoU
 from keraszoo.tasks import head
 
@@ -178,6 +180,52 @@ def test_crops_refuse_what_is_too_large_or_does_not_fit():
         Crops(x, x[..., 0], size=(8, 8))
     with pytest.raises(ValueError, match="Labels and weights must have the sides"):
         Crops(x, x[:, :7, :, 0])
+
+
+# --- what is wrong, and where --------------------------------------------------------------------------------------
+
+
+def test_overlaps_of_each_image():
+    truth, found = np.zeros((2, 3, 4, 4), int)
+    truth[0, :2], found[0, 1:3] = 1, 1  # 8 pixels each, 4 in common
+    truth[1, 0], found[1, 0] = 2, 2
+    shares = overlaps(truth, found, 3)
+    expected = [[4 / 12, 4 / 12, np.nan], [1, np.nan, 1], [1, np.nan, np.nan]]
+    expected[0][0] = (16 - 12) / (16 - 4)
+    np.testing.assert_allclose(shares, expected)
+    order, scores = worst(shares)
+    np.testing.assert_array_equal(order, [0, 1, 2])
+    np.testing.assert_allclose(scores, [1 / 3, 1, 1])
+    with pytest.raises(ValueError, match="truth and found must both be"):
+        overlaps(truth, found[:, :2])
+    with pytest.raises(ValueError, match="found must hold classes from 0 to 1, got values from 0 to 2"):
+        overlaps(np.minimum(truth, 1), found, 2)
+
+
+def test_overlays_paint_what_is_found(tmp_path):
+    model = keraszoo.build("unet", input_shape=(16, 16, 1), filters=(2,), heads={"mask": 2, "edges": 1})
+    images = np.zeros((2, 16, 16, 1), "float32")
+    truth = np.zeros((2, 16, 16), "int32")
+    truth[:, 4:9, 4:9] = 1
+    y = {"mask": truth, "edges": truth[..., None]}
+    watch = [
+        Overlays(tmp_path / "mask", images, truth, head="mask"),
+        Overlays(tmp_path / "e", images, truth, "edges"),
+    ]
+    model.fit(images, y, epochs=2, verbose=0, callbacks=watch)
+    for folder in ("mask", "e"):
+        assert {file.name for file in (tmp_path / folder).iterdir()} == {
+            "epoch_0001.png",
+            "epoch_0002.png",
+            "film.gif",
+        }
+    painted = overlaid(images[0], truth[0])
+    assert (painted[0, 0] == 0).all() and painted[6, 6, 0] > 0 and not painted[6, 6, 1:].any()  # red
+    assert (painted[4, 4:9] == (255, 255, 0)).all()  # its outline
+    with pytest.raises(ValueError, match="head must be one of 'mask', 'edges', got None"):
+        model.fit(images, y, verbose=0, callbacks=[Overlays(tmp_path, images, truth)])
+    with pytest.raises(ValueError, match=r"labels must be one for each pixel of images, \(2, 16, 16\)"):
+        Overlays(tmp_path, images, truth[:1])
 
 
 # --- heads ------------------------------------------------------------------------------------------------------

@@ -232,6 +232,7 @@ def test_labels_of_heads_are_checked(headed):
         headed.fit(x, y, validation_data=(x, wrong[0][0]), verbose=0)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_a_head_without_a_loss_is_refused_and_one_that_is_not_to_learn_is_not(headed):
     loss = dict(headed.loss)
     with pytest.raises(ValueError, match=r"heads\['depth'\] must be .* there is no loss for the head"):

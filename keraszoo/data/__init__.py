@@ -4,6 +4,7 @@
 >>> model.fit(*digits.train, validation_data=digits.validation)
 """
 
+from keraszoo.data.borders import border_weights as border_weights
 from keraszoo.data.catalogue import list_datasets as list_datasets
 from keraszoo.data.catalogue import load as load
 from keraszoo.data.dataset import Dataset as Dataset
@@ -14,4 +15,8 @@ def __getattr__(name):
         from keraszoo.training.batches import Batches
 
         return Batches
+    if name == "Crops":
+        from keraszoo.data.crops import Crops
+
+        return Crops
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
