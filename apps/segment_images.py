@@ -104,6 +104,13 @@ def fit(options, x, y, build, loss, metrics, name, sample_weight=None, watch=())
     return model
 
 
+def answers(model, images):
+    """What a network says of images; those that are too large for one pass go through it in tiles."""
+    if max(images.shape[1:3]) > 256:
+        return model.predict_tiled(images, tile=256)
+    return model.predict(images, batch_size=8, verbose=0)
+
+
 def segment(options, train, test, names):
     """A class for each pixel, in the test images as well; the worst cases; and what a threshold can do."""
     from keraszoo.callbacks import Overlays
@@ -130,8 +137,8 @@ def segment(options, train, test, names):
         watch,
     )
     begun = time.monotonic()
-    found = classes(model.predict_tiled(images, batch_size=8))
-    print(f"{len(images)} test images in tiles: {time.monotonic() - begun:.1f} s")
+    found = classes(answers(model, images))
+    print(f"{len(images)} test images: {time.monotonic() - begun:.1f} s")
 
     shares = overlaps(truth, found, len(names))
     order, scores = worst(shares)
@@ -161,7 +168,7 @@ def heads(options, train, test, names):
     from keraszoo.diagnostics import overlaps
     from keraszoo.layers import DiceCrossentropyLoss
 
-    def answers(labels):
+    def labelled(labels):
         edges = np.stack([find_boundaries(each, mode="inner") for each in labels])[..., None]
         return {"mask": np.minimum(labels, len(names) - 1), "edges": edges.astype("float32")}
 
@@ -173,7 +180,7 @@ def heads(options, train, test, names):
     }
     sizes = {"mask": len(names), "edges": 1}
     (x, y, _), (images, truth, _) = train, test
-    y, truth = answers(y), answers(truth)
+    y, truth = labelled(y), labelled(truth)
     rows = []
     for together in (["mask", "edges"], ["mask"], ["edges"]):
         model = fit(
@@ -185,7 +192,7 @@ def heads(options, train, test, names):
             None,
             "_and_".join(together),
         )
-        said = model.predict_tiled(images, batch_size=8)
+        said = answers(model, images)
         found = {name: classes(value) for name, value in said.items()}
         for name, value in found.items():
             true = truth[name] if name == "mask" else truth[name][..., 0].astype(int)
@@ -213,11 +220,11 @@ def copy(options, train, test, names):
             None,
             name,
         )
-        made[name] = model.predict_tiled(images, batch_size=8)["image"]
+        made[name] = answers(model, images)["image"]
         if skips:
             way_up = next(layer for layer in model.layers if isinstance(layer, Conv2DTranspose))
             way_up.set_weights([np.zeros_like(w) for w in way_up.get_weights()])  # nothing leaves the bottom
-            made["bottom cut off"] = model.predict_tiled(images, batch_size=8)["image"]
+            made["bottom cut off"] = answers(model, images)["image"]
     show(options, "copies", {"image": images, **made})
     for name, copies in made.items():
         print(f"{name.replace('_', ' '):<16} {peak(images, copies):.1f} dB")
@@ -237,7 +244,7 @@ def denoise(options, train, test, names):
     noisy, noisy_test = (v + options.noise * rng.normal(size=v.shape).astype("float32") for v in (x, images))
     build = dict(heads={"image": ("values", x.shape[-1])})
     model = fit(options, noisy, {"image": x}, build, "mse", None, "denoiser")
-    made = model.predict_tiled(noisy_test, batch_size=8)["image"]
+    made = answers(model, noisy_test)["image"]
     blurs = {w: gaussian_filter(noisy_test, (0, w, w, 0)) for w in (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)}
     width = max(blurs, key=lambda w: peak(images, blurs[w]))
     show(options, "denoised", {"noisy": noisy_test, "U-Net": made, "blur": blurs[width], "clean": images})
@@ -261,7 +268,7 @@ def style(options, train, test, names):
     drawn, truth = (np.float32(edges(v) == 0) for v in (raw, raw_test))
     loss = {"edges": keras.losses.BinaryCrossentropy(from_logits=True)}
     model = fit(options, x, {"edges": drawn}, dict(heads={"edges": 1}), loss, None, "style")
-    said = model.predict_tiled(images, batch_size=8)["edges"]
+    said = answers(model, images)["edges"]
     paper = [1 - 2 * v for v in (1 / (1 + np.exp(-said)), truth)]  # black lines on white
     page = [np.broadcast_to(v, images.shape) for v in paper]
     show(options, "style", {"photograph": raw_test / 127.5 - 1, "drawn": page[0], "Canny": page[1]})

@@ -92,7 +92,8 @@ class UNet(Network):
             images: (height, width, channels) or (count, height, width, channels), floating: what
                 `predict` takes, in any height and width.
             tile: (height, width) of a tile in pixels, or one number for both: for networks that take
-                any size, 256 or the next size that fits by default. Others take tiles of their own size.
+                any size, 256 by default, less for a smaller image, or the next size that fits. Others take
+                tiles of their own size.
             overlap: Pixels on each side of a tile whose answers are not kept, at least; by default
                 `reach`, or a quarter of the tile if that is less. With "valid" convolutions it is `margin`,
                 and the tiles are then exact.
@@ -145,7 +146,7 @@ class UNet(Network):
         own = self.input_shape[1 + axis]
         size = tile if tile is None or np.isscalar(tile) else tile[axis]
         if size is None:
-            least = max(256, 4 * margin)
+            least = max(min(256, side + 2 * self.reach), 4 * margin)
             size = own or next(n for n in range(least, least + step) if not excess(n, self.depth, margin))
         if own not in (None, size):
             raise ValueError(
