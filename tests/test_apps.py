@@ -23,14 +23,14 @@ RUNS = {
     ),
     "compress_images.py": (
         [
-            *("--models", "sparse_autoencoder", "variational_autoencoder", "denoising_autoencoder"),
-            *("face_swap_autoencoder", "--count", "96", "--epochs", "1", "--filters", "2", "--code", "4"),
+            *("--models", "variational_autoencoder", "denoising_autoencoder", "face_swap_autoencoder"),
+            *("--count", "96", "--epochs", "1", "--filters", "2", "--code", "4"),
         ],
         [
             *("reconstructions.png", "codes.png", "denoised.png", "swapped.png", "samples.png"),
-            *("sparse_autoencoder.keras", "face_swap_autoencoder.keras"),
+            *("variational_autoencoder.keras", "face_swap_autoencoder.keras"),
         ],
-        "mean activation",
+        "noisy images",
     ),
     "generate_images.py": (
         ["--model", "conditional_gan", "--filters", "2", "--batch-size", "512", "--epochs", "2"],
