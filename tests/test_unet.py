@@ -249,6 +249,15 @@ def test_a_head_without_a_loss_is_refused_and_one_that_is_not_to_learn_is_not(he
     np.testing.assert_array_equal(kernel, before)
 
 
+def test_heads_survive_a_trip_to_disk(tmp_path):
+    model = small(input_shape=(None, None, 1), heads=HEADS, padding="valid", filters=(2, 2))
+    x, y = noise(4, 20, 20, 1), labels(side=4)
+    model.save(tmp_path / "model.keras")
+    again = keraszoo.load(tmp_path / "model.keras")
+    assert type(again) is type(model) and (again.margin, again.reach) == (model.margin, model.reach) == (8, 9)
+    assert again.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-5)
+
+
 def test_one_head_takes_an_array():
     model = small(input_shape=(8, 8, 1), heads={"mask": 3})
     x, y = noise(4, 8, 8, 1), labels()["mask"]
