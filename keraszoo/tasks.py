@@ -91,6 +91,8 @@ class Task:
 class Pixels(Task):
     """As `Task`, with an answer for each pixel; a model with several heads answers several questions at once."""
 
+    verb: str = "predict_tiled(image)"
+
     def scoring(self, config=None, optimizer="adam", loss=None, **arguments):
         """As of `Task`, with the mean IoU of classes; `config["heads"]`, as `head` reads it, gives each head its own."""
         found = super().scoring(config, optimizer, loss, **arguments)
