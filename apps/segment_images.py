@@ -3,8 +3,8 @@
     KERAS_BACKEND=jax python apps/segment_images.py
 
 Leaves a folder with the model, its curves, a film of what it finds and pictures of the worst cases. Real images:
-    ... --data nuclei --data-dir FOLDER --epochs 40       cell nuclei, beside Otsu's threshold
-    ... --data neuron_em --data-dir FOLDER                five classes of nerve tissue, in tiles
+    ... --data nuclei --data-dir FOLDER --filters 8 16 32 64      cell nuclei, beside Otsu's threshold
+    ... --data neuron_em --data-dir FOLDER --filters 8 16 32 64   five classes of nerve tissue, in tiles
 A U-Net has further uses, each a --task:
     heads     the mask and the edges of things together, beside a network for each alone
     copy      the image as its own label, with and without skips: what the skips do
