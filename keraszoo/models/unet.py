@@ -246,7 +246,7 @@ def unet(
         for _ in range(2):
             if batch_normalization:
                 x = Conv2D(filters, 3, padding=padding, use_bias=False, kernel_initializer="he_normal")(x)
-                x = Activation("relu")(BatchNormalization()(x))
+                x = Activation("relu")(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
             else:
                 x = Conv2D(filters, 3, padding=padding, activation="relu", kernel_initializer="he_normal")(x)
         return x
