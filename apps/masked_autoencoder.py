@@ -29,6 +29,7 @@ def parse():
     )
     parser.add_argument("--data", default="digits", help="a set of labelled images of keraszoo.data")
     parser.add_argument("--data-dir", help="where sets are kept; else KERASZOO_DATA")
+    parser.add_argument("--depth", type=int, help="blocks of the encoder; else the model's own")
     parser.add_argument("--patch-size", type=int, default=4, help="in pixels; divides the image")
     parser.add_argument("--count", type=int, help="images to pre-train on; else all")
     parser.add_argument("--labels", type=int, default=100, help="labelled images to fine-tune on")
@@ -69,6 +70,7 @@ def pretrain(options, images, ratio, seed, data):
         patch_size=options.patch_size,
         mask_ratio=ratio,
         normalize_pixels=options.normalize_pixels,
+        **({"depth": options.depth} if options.depth else {}),
     )
     mae.compile(optimizer(1.5e-3, options.epochs, len(images), options.batch_size, beta_2=0.95))
     folder = options.out / f"hidden_{100 * ratio:.0f}_seed_{seed}"

@@ -43,7 +43,8 @@ RUNS = {
         "mean |y - sin x|",
     ),
     "masked_autoencoder.py": (
-        ["--count", "64", "--labels", "20", "--epochs", "2", "--tune-epochs", "2", "--patch-size", "7"],
+        ["--depth", "1", "--patch-size", "7", "--count", "64", "--labels", "20", "--epochs", "2"]
+        + ["--tune-epochs", "2"],
         ["model.keras", "comparison.png", "comparison.csv", "hidden_75_seed_0/film.gif"],
         "from scratch: test accuracy",
     ),

@@ -265,7 +265,7 @@ def test_one_tensor_may_become_several_weights_and_several_one(tmp_path, monkeyp
     (tmp_path / "config.json").write_text('{"model_type": "toy"}')
     toy = types.ModuleType("keraszoo.weights.toy")
     toy.MODEL_TYPE, toy.ARCHITECTURES = "toy", ("Toy",)
-    toy.rows = lambda config: [
+    toy.rows = lambda config, model: [
         ("query/kernel", "fused", lambda w: w[:3].T),
         ("key/kernel", "fused", lambda w: w[3:].T),
         ("both/kernel", ("left", "right"), lambda *w: np.concatenate(w)),

@@ -40,6 +40,11 @@ class Autoencoder(Architecture):
         """Nothing is left to make: the networks are built where they are constructed."""
         self.built = True
 
+    def compile(self, *args, **kwargs):
+        """Keras' method; a model that is ready to learn is ready to be saved, too."""
+        self.build()
+        super().compile(*args, **kwargs)
+
     @property
     def input_shape(self):
         return self.encoder.input_shape
