@@ -169,16 +169,10 @@ def heads(options, train, test, names):
     from keraszoo.layers import DiceCrossentropyLoss
 
     def labelled(labels):
-        edges = np.stack([find_boundaries(each, mode="inner") for each in labels])[..., None]
-        return {"mask": np.minimum(labels, len(names) - 1), "edges": edges.astype("float32")}
+        edges = np.stack([find_boundaries(each, mode="inner") for each in labels])
+        return {"mask": np.minimum(labels, len(names) - 1), "edges": edges.astype("int32")}
 
-    import keras
-
-    losses = {
-        "mask": DiceCrossentropyLoss(),
-        "edges": keras.losses.BinaryCrossentropy(from_logits=True),
-    }
-    sizes = {"mask": len(names), "edges": 1}
+    sizes = {"mask": len(names), "edges": 2}  # classes: edges are few, and Dice heeds what is rare
     (x, y, _), (images, truth, _) = train, test
     y, truth = labelled(y), labelled(truth)
     rows = []
@@ -188,15 +182,14 @@ def heads(options, train, test, names):
             x,
             {name: y[name] for name in together},
             dict(heads={name: sizes[name] for name in together}),
-            {name: losses[name] for name in together},
+            {name: DiceCrossentropyLoss() for name in together},
             None,
             "_and_".join(together),
         )
         said = answers(model, images)
         found = {name: classes(value) for name, value in said.items()}
         for name, value in found.items():
-            true = truth[name] if name == "mask" else truth[name][..., 0].astype(int)
-            share = np.nanmean(overlaps(true, value, max(2, sizes[name]))[:, 1:])
+            share = np.nanmean(overlaps(truth[name], value, sizes[name])[:, 1:])
             rows.append(f"IoU of {name:<6} by the network for {' and '.join(together):<16}{share:.4f}")
         if len(together) == 2:
             side_by_side(options.out / "heads.png", images[:6], found, "what the two heads find")
