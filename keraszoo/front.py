@@ -19,10 +19,23 @@ from keraszoo import weights as reference
 from keraszoo.architecture import Network
 from keraszoo.layers.preprocessing import preprocessing as prepare
 from keraszoo.tasks import TASKS
+from keraszoo.text.tokenizer import Tokenizer
 from keraszoo.training.fitting import Fitting, portable
 
 
-def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class_names=None, **config):
+def build(
+    name,
+    *,
+    weights=None,
+    seed=None,
+    task=None,
+    preprocessing=None,
+    class_names=None,
+    vocabulary=None,
+    max_length=None,
+    too_long="truncate",
+    **config,
+):
     """Build an architecture, compiled with the defaults of its task, ready for `.fit`.
 
     Args:
@@ -37,6 +50,10 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
             0..255 to [0, 1], "centred" to [-1, 1], "imagenet" to ImageNet's mean 0 and deviation
             1; or a Keras layer, or a list of these. By default the model takes prepared floats.
         class_names: Names of the classes, kept in the saved file; fixes `num_classes`.
+        vocabulary: A `keraszoo.text.Tokenizer`, or several for models that read in one language and write in another:
+            `fit`, `evaluate` and `predict` then take text. It is kept in the saved file, and fixes `vocabulary_size`.
+        max_length: Tokens of a text that are read at most; any number by default.
+        too_long: "truncate" cuts longer texts off, with a warning; "refuse" raises a ValueError.
         **config: Anything the builder accepts; wins over what the name fixes.
 
     Returns:
@@ -58,6 +75,9 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
             raise ValueError(
                 f"class_names has {len(class_names)} names, but num_classes is {config['num_classes']}."
             )
+    tokenizers = readers(vocabulary, config)
+    if too_long not in ("truncate", "refuse"):
+        raise ValueError(f'too_long must be "truncate" or "refuse", got {too_long!r}.')
     builder, arguments = found.load(), {**found.size, **config}
     check_arguments(name, builder, arguments)
     folder = None
@@ -83,11 +103,37 @@ def build(name, *, weights=None, seed=None, task=None, preprocessing=None, class
         preprocessing=preprocessing is not None,
         class_names=class_names,
     )
+    if size := arguments.get("vocabulary_size"):
+        model.card |= dict(tokens=size, max_length=max_length, too_long=too_long)
+    model.tokenizers = tokenizers
     recipe = found.recipe if task in (None, found.task) else plain(found.recipe)
     model.compile(**purpose.scoring({**defaults(builder), **arguments}, **recipe))
     if weights is not None and folder is None:
         load_own_weights(model, Path(weights))
     return model
+
+
+def readers(vocabulary, config):
+    """The tokenizers in `vocabulary`; they fix the vocabulary size in `config`.
+
+    Raises:
+        ValueError: The size was given, too, and differs.
+        TypeError: They are no tokenizers.
+    """
+    if vocabulary is None:
+        return ()
+    several = isinstance(vocabulary, (list, tuple))
+    found = tuple(vocabulary) if several else (vocabulary,)
+    for each in found:
+        if not isinstance(each, Tokenizer):
+            raise TypeError(
+                f"vocabulary must be a keraszoo.text.Tokenizer, got {type(each).__name__}: "
+                "keraszoo.text.Tokenizer.learn(texts) makes one."
+            )
+    size = tuple(map(len, found)) if several else len(vocabulary)
+    if config.setdefault("vocabulary_size", size) != size:
+        raise ValueError(f"vocabulary has {size} tokens, but vocabulary_size is {config['vocabulary_size']}.")
+    return found
 
 
 def chosen_task(found, task):

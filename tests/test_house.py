@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "keraszoo"
 FLOORS = [
     {"backend"},
-    {"layers"},
+    {"layers", "text"},
     {"architecture", "training", "tasks", "registry"},
-    {"text", "data", "models"},
+    {"data", "models"},
     {"weights", "callbacks", "diagnostics"},
     {"front"},
     {"cli", "__main__"},

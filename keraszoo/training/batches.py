@@ -94,8 +94,12 @@ class Shuffled(keras.utils.PyDataset):
         if self._passing:
             with self._lock:
                 index = self._asked.setdefault(index, len(self._asked))
+        return self.take(self.rows(index))
+
+    def rows(self, index):
+        """Which samples are in a batch of the epoch: a slice, or an array of integers."""
         start, stop = index * self.batch_size, min((index + 1) * self.batch_size, self.count)
-        return self.take(slice(start, stop) if self._order is None else self._order[start:stop])
+        return slice(start, stop) if self._order is None else self._order[start:stop]
 
     # How `fit` calls the next two. Before its first epoch it calls `on_epoch_end`; where it must build
     # the model first, it calls `on_epoch_begin` before that, and asks for a batch or two. Then it calls

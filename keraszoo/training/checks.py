@@ -60,12 +60,26 @@ def check_inputs(model, x, prefix=""):
             f"{prefix}x has shape {shown(values[0].shape)}; {model.name} takes {shown((None, *takes[1:]))}."
         )
     card = getattr(model, "card", {})
+    if tokens := card.get("tokens"):
+        limits = tokens if isinstance(tokens, (list, tuple)) else [tokens] * len(values)
+        for value, limit in zip(values, limits, strict=False):
+            check_tokens(f"{prefix}x", value, limit, model.name)
     if card.get("images") and not card.get("preprocessing") and values[0].max() > RAW:
         warnings.warn(
             f"{prefix}x holds values up to {values[0].max():g}, as raw images do, but {model.name} was built "
             'without preprocessing and takes prepared floats: build it with preprocessing="unit" '
             '(or "centred", "imagenet"), or scale the images first.',
             stacklevel=4,
+        )
+
+
+def check_tokens(name, value, count, reader):
+    """Refuse what is no token number of a model that knows `count` tokens."""
+    low, high = value.min(), value.max()
+    if low < 0 or high >= count or (value.dtype.kind == "f" and (value != np.floor(value)).any()):
+        raise ValueError(
+            f"{name} must hold token numbers from 0 to {count - 1} ({reader} knows {count} tokens), got values from "
+            f"{low:g} to {high:g}."
         )
 
 

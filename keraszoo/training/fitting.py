@@ -4,7 +4,8 @@
 - Shuffling gives a new order each epoch and the same orders for the same seed, the same on the
   three backends. (After `keras.utils.set_random_seed`, stock Keras on TensorFlow repeats one order.)
 - A model survives an exception raised in the middle (`keraszoo.backend.state`).
-- A saved file holds the state of the seed generators and the model's card (its architecture, task
+- A model that was built with a vocabulary takes text (`reading`).
+- A saved file holds the state of the seed generators, the vocabulary and the model's card (its architecture, task
   and class names), and names no class of one backend, so that it loads and trains on all of them.
 """
 
@@ -18,12 +19,13 @@ import numpy as np
 from keraszoo.backend.state import surviving
 from keraszoo.training import checks
 from keraszoo.training.batches import Batches, Shuffled
+from keraszoo.training.reading import Reading, in_three
 from keraszoo.training.step import Step
 
 CARD = "card.json"
 
 
-class Fitting(Step):
+class Fitting(Reading, Step):
     """A mixin to put in front of `keras.Model`.
 
     Attributes:
@@ -107,6 +109,19 @@ class Fitting(Step):
                 or `validation_split` is to split what is not arrays.
         """
         self._assert_compile_called("fit")
+        if self.is_text(x):
+            if validation_split and validation_data is None:
+                (x, y, sample_weight), validation_data = texts_split(x, y, sample_weight, validation_split)
+            x = self.read(
+                x,
+                y,
+                sample_weight,
+                batch_size=batch_size or 32,
+                shuffle=bool(shuffle),
+                seed=int(np.random.randint(2**31)),
+                initial_epoch=initial_epoch,
+            )
+            y = sample_weight = None
         checks.check_distribution(*sizes(x, batch_size))
         if is_array_like(x):
             self.check_batch(x, y, sample_weight)
@@ -149,7 +164,10 @@ class Fitting(Step):
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs):
         """`keras.Model.evaluate`, on checked data."""
         if not kwargs.get("_use_cached_eval_dataset"):  # Keras' own call from `fit`, checked there
-            if is_array_like(x):
+            if self.is_text(x):
+                x = self.read(x, y, sample_weight, batch_size=batch_size or 32)
+                y = sample_weight = None
+            elif is_array_like(x):
                 self.check_batch(x, y, sample_weight)
                 x = self.batches(x, y, sample_weight, batch_size=batch_size or 32)
                 y = sample_weight = None
@@ -159,7 +177,9 @@ class Fitting(Step):
             return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def predict(self, x, batch_size=None, verbose="auto", **kwargs):
-        """`keras.Model.predict`, on checked data."""
+        """`keras.Model.predict`, on checked data; of texts, see `Reading.answers`."""
+        if self.is_text(x):
+            return self.answers(x, lambda x: self.predict(x, batch_size, verbose, **kwargs), batch_size)
         if is_array_like(x):
             self.check_inputs(x)
         with surviving(self):
@@ -167,12 +187,16 @@ class Fitting(Step):
 
     def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """`keras.Model.train_on_batch`, on checked data."""
+        if self.is_text(x):
+            x, y, sample_weight = in_three(self.read(x, y, sample_weight, batch_size=len(x))[0])
         self.check_batch(x, y, sample_weight)
         with surviving(self):
             return super().train_on_batch(x, y, sample_weight, **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """`keras.Model.test_on_batch`, on checked data."""
+        if self.is_text(x):
+            x, y, sample_weight = in_three(self.read(x, y, sample_weight, batch_size=len(x))[0])
         self.check_batch(x, y, sample_weight)
         with surviving(self):
             return super().test_on_batch(x, y, sample_weight, **kwargs)
@@ -204,6 +228,8 @@ class Fitting(Step):
             if data.use_multiprocessing or isinstance(data, Shuffled):
                 return data
             return checks.Checked(data, self, prefix)
+        if isinstance(data, (tuple, list)) and len(data) and self.is_text(data[0]):
+            return self.read(*data, batch_size=batch_size or 32)
         if isinstance(data, (tuple, list)) and is_array_like(data):
             self.check_batch(*data, prefix=prefix)
             return self.batches(*data, batch_size=batch_size or 32)
@@ -253,18 +279,29 @@ class Fitting(Step):
         return [v for v in self.variables if id(v) not in known]
 
     def save_assets(self, folder):
-        """Write the card into the file."""
+        """Write the card and the vocabulary into the file."""
         (Path(folder) / CARD).write_text(json.dumps(self.card), encoding="utf-8")
+        self.save_tokenizers(folder)
 
     def load_assets(self, folder):
-        """Read the card from the file."""
+        """Read the card and the vocabulary from the file."""
         self.card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+        self.load_tokenizers(folder)
 
 
 def is_array_like(data):
     """Whether `data` is an array or tensor, or a structure of those."""
     leaves = [v for v in keras.tree.flatten(data) if v is not None]
     return bool(leaves) and all(hasattr(v, "shape") and hasattr(v, "dtype") for v in leaves)
+
+
+def texts_split(x, y, sample_weight, share):
+    """The first `1 - share` of texts and what belongs to them, and the rest."""
+    rows, _ = Batches.split(np.arange(len(x)), share)
+    parts = [
+        (v[: len(rows)], v[len(rows) :]) if v is not None else (None, None) for v in (x, y, sample_weight)
+    ]
+    return tuple(zip(*parts, strict=True))
 
 
 def sizes(x, batch_size):

@@ -1,0 +1,119 @@
+"""Sequences of different lengths in batches: those of like length together, so that little is padding."""
+
+import keras
+import numpy as np
+
+from keraszoo.text.sequences import padded
+from keraszoo.training.batches import Shuffled, as_array, cut
+
+
+class Bucketed(Shuffled):
+    """Sequences in batches of few different lengths, for `fit` and `evaluate`.
+
+    Each batch is as long as its bucket, so a step is compiled once for each bucket and not for each length. What
+    does not fill a batch of its bucket goes into the next longer one. Every batch is full but the last of the
+    longest bucket; the first holds long sequences, so that too little memory shows at once.
+
+    Args:
+        x: Sequences: arrays whose first axis is time; or a tuple of such lists, for models of several inputs.
+        y: What the model should answer: an array with a row for each sequence, or sequences as long as those in
+            `x`, or None.
+        sample_weight: (count,), or None.
+        batch_size, shuffle, seed, initial_epoch: As of `keraszoo.training.batches.Batches`.
+        buckets: Different lengths, at most. 1 pads all to the longest.
+        multiple: Lengths are multiples of this.
+        length: Length of the longest bucket, if it should be more than the longest sequence needs.
+
+    Raises:
+        ValueError: There are no sequences, or `y` or `sample_weight` has another number of samples.
+    """
+
+    def __init__(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        batch_size=32,
+        shuffle=False,
+        seed=None,
+        initial_epoch=0,
+        buckets=4,
+        multiple=8,
+        length=None,
+    ):
+        if buckets < 1 or multiple < 1:
+            raise ValueError(f"buckets and multiple must be at least 1, got {buckets=}, {multiple=}.")
+        self.several = isinstance(x, tuple)
+        self.sequences = x if self.several else (x,)
+        self.ragged = isinstance(y, list)
+        self.y = y if y is None or self.ragged else as_array(y)
+        self.sample_weight = None if sample_weight is None else as_array(sample_weight)
+        count = len(self.sequences[0])
+        for name, values in (("x", self.sequences[-1]), ("y", self.y), ("sample_weight", self.sample_weight)):
+            if values is not None and len(values) != count:
+                raise ValueError(
+                    f"x and {name} must have as many samples: x has {count}, {name} has {len(values)}."
+                )
+        sizes = np.array([[len(sequence) for sequence in part] for part in self.sequences])
+        self.lengths = sizes.max(axis=0, initial=1)
+        shares = (
+            np.quantile(self.lengths, np.arange(1, buckets + 1) / buckets, method="higher") if count else []
+        )
+        bounds = -(-np.array(shares, int) // multiple) * multiple
+        self.bounds = np.unique(bounds if length is None else np.append(bounds[:-1], length))
+        super().__init__(count, batch_size, shuffle, seed, initial_epoch)
+
+    @property
+    def epoch(self):
+        """The epoch whose batches are handed out."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        Shuffled.epoch.fset(self, epoch)
+        order = np.arange(self.count) if self._order is None else self._order
+        bucket = np.searchsorted(self.bounds, self.lengths[order])
+        plan, waiting = [], np.zeros(0, int)
+        for number in range(len(self.bounds)):
+            waiting = np.append(waiting, order[bucket == number])
+            last = number + 1 == len(self.bounds)
+            full = len(waiting) if last else len(waiting) // self.batch_size * self.batch_size
+            plan += [waiting[i : i + self.batch_size] for i in range(0, full, self.batch_size)]
+            waiting = waiting[full:]
+        plan.reverse()
+        if self._order is not None and len(plan) > 2:
+            # The second batch is of another length than the first, if there is one: TensorFlow, which looks
+            # at two of them, then knows that lengths differ.
+            mixed = np.random.default_rng((self.seed, epoch, 1)).permutation(np.arange(1, len(plan) - 1))
+            plan = [plan[i] for i in (0, len(plan) - 1, *mixed)]
+        elif len(plan) > 2:
+            plan.insert(1, plan.pop())
+        self.plan = plan
+
+    @property
+    def num_batches(self):
+        return -(-self.count // self.batch_size)
+
+    def rows(self, index):
+        return self.plan[index]
+
+    def length(self, rows):
+        """Steps of the batch that holds these samples."""
+        return int(self.bounds[np.searchsorted(self.bounds, self.lengths[rows].max())])
+
+    def take(self, rows):
+        length = self.length(rows)
+
+        def filled(sequences):
+            found = padded([sequences[i] for i in rows], length)
+            return cut(found, slice(None))
+
+        x = tuple(map(filled, self.sequences))
+        y = filled(self.y) if self.ragged else None if self.y is None else cut(self.y, rows)
+        weight = None if self.sample_weight is None else cut(self.sample_weight, rows)
+        return keras.utils.pack_x_y_sample_weight(x if self.several else x[0], y, weight)
+
+    def padding(self):
+        """The share of all steps that is padding, in [0, 1)."""
+        steps = sum(len(rows) * self.length(rows) for rows in self.plan)
+        return 1 - self.lengths.sum() / steps
