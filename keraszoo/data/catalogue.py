@@ -3,7 +3,7 @@
 import inspect
 from pathlib import Path
 
-from keraszoo.data import directory, embedded, folder, from_tfds, pairs
+from keraszoo.data import directory, embedded, folder, from_tfds, pairs, sentences, texts
 from keraszoo.data.dataset import Dataset, divided
 from keraszoo.registry import nearest
 
@@ -23,6 +23,18 @@ SETS = {
         directory.nuclei,
         directory.neuron_em,
         pairs.edges_to_photos,
+        sentences.apples,
+        sentences.number_words,
+        sentences.requests,
+        texts.clinc150,
+        texts.imdb_reviews,
+        texts.surnames,
+        texts.tatoeba_eng_fra,
+        texts.tiny_shakespeare,
+        texts.ud_english_ewt,
+        texts.wikisplit,
+        texts.wikitext2,
+        texts.wnut17_ner,
     )
 }
 

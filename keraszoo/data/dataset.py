@@ -22,13 +22,16 @@ class Dataset:
             "image_segmentation" (int32 class numbers, (count, height, width)),
             "image_translation" (uint8 images, what becomes of those in `x`),
             "unpaired_image_translation" (uint8 images of another kind than `x`),
-            "images" (None, or what `note` says), "points" (None).
+            "images" (None, or what `note` says), "points" (None),
+            "text_classification" (int32 class numbers, (count,)), "text_tagging" (a list of int32
+            class numbers, an array for each text), "translation" (a list of texts), "language_modeling" (None).
         train: The part to learn from. `x` is uint8, (count, height, width, channels); points are
-            float32, (count, dimensions).
+            float32, (count, dimensions); texts are a list of strings or of lists of words, or, for
+            language modeling, one string.
         validation: The part to choose by.
         test: The part to judge by, once.
         class_names: Names of the classes, in the order of their numbers.
-        value_range: Least and greatest value that `x` may have.
+        value_range: Least and greatest value that `x` may have; None for text.
         source: Where it comes from.
         licence: What may be done with it. It says so where commercial use is not allowed or unclear.
         citation: Whom to cite.
@@ -41,7 +44,7 @@ class Dataset:
     validation: Any = None
     test: Any = None
     class_names: tuple | None = None
-    value_range: tuple = (0, 255)
+    value_range: tuple | None = (0, 255)
     source: str = ""
     licence: str = ""
     citation: str = ""
@@ -50,9 +53,16 @@ class Dataset:
 
     @property
     def input_shape(self):
-        """Shape of one input, without the batch: (height, width, channels), or (dimensions,)."""
+        """Shape of one input, without the batch: (height, width, channels), (dimensions,), or (None,) for text."""
+        if self.value_range is None:
+            return (None,)
         x = self.train[0]  # the array of a pair, or the first batch of a `PyDataset`
         return tuple((x[0] if isinstance(x, tuple) else x).shape[1:])
+
+    @property
+    def running(self):
+        """Whether each part is one running text."""
+        return isinstance(self.train, tuple) and isinstance(self.train[0], str)
 
     @property
     def num_classes(self):
@@ -69,7 +79,11 @@ class Dataset:
     def __repr__(self):
         parts = [(part, getattr(self, part)) for part in ("train", "validation", "test")]
         lines = [(part, contents(data)) for part, data in parts if data is not None]
-        lines += [("input", f"{self.input_shape}, values {self.value_range[0]} to {self.value_range[1]}")]
+        if self.value_range is None:
+            first = self.train[0] if self.running else as_text(self.train[0][0])
+            lines += [("input", f"text, such as {first[:60]!r}")]
+        else:
+            lines += [("input", f"{self.input_shape}, values {self.value_range[0]} to {self.value_range[1]}")]
         if self.class_names is not None:
             shown = ", ".join(self.class_names[:10]) + (", ..." if self.num_classes > 10 else "")
             lines += [("classes", f"{self.num_classes}: {shown}")]
@@ -83,8 +97,13 @@ class Dataset:
 def contents(data):
     """'1437 samples', or how many batches."""
     if isinstance(data, tuple):
-        return f"{len(data[0])} samples"
+        return f"{len(data[0]):,} characters" if isinstance(data[0], str) else f"{len(data[0])} samples"
     return f"{data.count} samples in batches of {data.batch_size}"
+
+
+def as_text(text):
+    """A text, given as a string or a list of words."""
+    return text if isinstance(text, str) else " ".join(text)
 
 
 def divided(dataset, share):
@@ -92,10 +111,16 @@ def divided(dataset, share):
     if not share:
         return dataset
     x, y = dataset.train
-    learn, choose = divide(len(x), share, y if dataset.task == "image_classification" else None)
+    if dataset.running:
+        edge = round(len(x) * (1 - share))
+        return dataclasses.replace(dataset, train=(x[:edge], None), validation=(x[edge:], None))
+    strata = y if dataset.task in ("image_classification", "text_classification") else None
+    learn, choose = divide(len(x), share, strata)
 
     def part(rows):
-        return x[rows], None if y is None else y[rows]
+        return tuple(
+            [v[i] for i in rows] if isinstance(v, list) else None if v is None else v[rows] for v in (x, y)
+        )
 
     return dataclasses.replace(dataset, train=part(learn), validation=part(choose))
 

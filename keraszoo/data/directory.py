@@ -22,60 +22,59 @@ class File:
 
     path: str  # below the folder
     sha256: str
-    arrays: str  # what it must hold, for whoever makes such a file
+    holds: str  # what it must hold, for whoever makes such a file
 
 
 FILES = {
     "fashion_mnist": File(
         "fashion_mnist/fashion_mnist.npz",
         "b795595f905a2189ee099a4dfc4d5ad481d0ad5fa550a4b3cad5ee6d58a54f6b",
-        "x_train, x_test (count, 28, 28) uint8; y_train, y_test (count,) uint8; class_names (10,) text",
+        "the arrays x_train, x_test (count, 28, 28) uint8; y_train, y_test (count,) uint8; class_names (10,) text",
     ),
     "cifar10_subset": File(
         "cifar10_subset/cifar10_subset.npz",
         "c717d6a6c6f437fdd981380ea63e6de67f8eff786d498e9f6f095c853f511e95",
-        "x_train, x_test (count, 32, 32, 3) uint8; y_train, y_test (count,) uint8; class_names (10,) text",
+        "the arrays x_train, x_test (count, 32, 32, 3) uint8; y_train, y_test (count,) uint8; class_names (10,) text",
     ),
     "caltech_faces": File(
         "caltech_faces/caltech_faces.npz",
         "c1aadd57033695e707e3b43b8bef332c2da00a0fa6c21c44bc453767d307592d",
-        "images (count, 64, 64, 3) uint8",
+        "the arrays images (count, 64, 64, 3) uint8",
     ),
     "emoji_styles": File(
         "emoji_styles/emoji_styles.npz",
         "3731d4b8c21b2fd77b5de2039befc02e6c22b17df5c8ba05fef3580a8195115b",
-        "noto_train, emojione_train, noto_test, emojione_test (count, 64, 64, 3) uint8",
+        "the arrays noto_train, emojione_train, noto_test, emojione_test (count, 64, 64, 3) uint8",
     ),
     "omniglot": File(
         "omniglot/omniglot.npz",
         "198478f9647426855471ab155a65e8653caab77217239012e5b791202cadc55d",
-        "images (count, 105, 105) uint8, 1 for ink; character, drawer (count,) integers, drawer from 1 to 20; "
+        "the arrays images (count, 105, 105) uint8, 1 for ink; character, drawer (count,) integers, drawer from 1 to 20; "
         "character_names (136,) text",
     ),
     "nuclei": File(
         "nuclei/nuclei_256.npz",
         "bdfd017666efa67c4d50f6307419dcf0d847f69c55de5b75b9b0be50e6d0d2f2",
-        "image_train, image_test (count, 256, 256) uint8; instance_train, instance_test, the same, uint16",
+        "the arrays image_train, image_test (count, 256, 256) uint8; instance_train, instance_test, the same, uint16",
     ),
     "neuron_em": File(
         "neuron_em/neuron_em.npz",
         "600e43e2ac9c6b88a8278766585edcb21b9009c22d87804fb81206e23612d962",
-        "image, label (12, 512, 512) uint8; class_names (5,) text",
+        "the arrays image, label (12, 512, 512) uint8; class_names (5,) text",
     ),
 }
 
 
-def arrays(name, data_dir, check):
-    """A function from names to arrays of the file of the set `name`.
+def located(name, file, data_dir, check):
+    """Where a file of the set `name` is, and what to do if it is not what it should be.
 
     Raises:
         FileNotFoundError: No folder was named, or the file is not in it.
-        ValueError: The file is not the one we know, or not what we need.
+        ValueError: The file is not the one we know.
     """
-    file = FILES[name]
     by_hand = (
-        f"Put it there by hand: {file.path} holds the arrays {file.arrays}, and is known by "
-        f"SHA-256 {file.sha256} (check=False takes a file of your own)."
+        f"Put it there by hand: {file.path} holds {file.holds}, and is known by SHA-256 {file.sha256} "
+        "(check=False takes a file of your own)."
     )
     folder = data_dir or os.environ.get("KERASZOO_DATA")
     if not folder:
@@ -88,6 +87,17 @@ def arrays(name, data_dir, check):
         raise FileNotFoundError(f"{name} was looked for at {path}, and there is no such file. {by_hand}")
     if check and (found := hashlib.sha256(path.read_bytes()).hexdigest()) != file.sha256:
         raise ValueError(f"{path} is damaged, or another version: its SHA-256 is {found}. {by_hand}")
+    return path, by_hand
+
+
+def arrays(name, data_dir, check):
+    """A function from names to arrays of the file of the set `name`.
+
+    Raises:
+        FileNotFoundError: No folder was named, or the file is not in it.
+        ValueError: The file is not the one we know, or not what we need.
+    """
+    path, by_hand = located(name, FILES[name], data_dir, check)
     try:
         held = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:

@@ -1,0 +1,189 @@
+"""Sentences made on the spot, whose meaning is known: what needs no file."""
+
+import numpy as np
+
+from keraszoo.data.dataset import Dataset
+
+ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+
+def words_of_number(number):
+    """A number from 0 to 999,999 in English words: 105 is "one hundred and five"."""
+    if number < 20:
+        return ONES[number]
+    if number < 100:
+        tens, ones = divmod(number, 10)
+        return TENS[tens - 2] + (f" {ONES[ones]}" if ones else "")
+    size, name = (100, "hundred") if number < 1000 else (1000, "thousand")
+    many, rest = divmod(number, size)
+    link = " and " if rest and rest < 100 else " "
+    return f"{words_of_number(many)} {name}" + (f"{link}{words_of_number(rest)}" if rest else "")
+
+
+def number_words(count=4000, test=500, highest=99999, seed=0):
+    """Numbers and how they are said: "105" and "one hundred and five".
+
+    Args:
+        count: Pairs to learn from. Short numbers are as frequent as long ones.
+        test: Pairs to test on, other numbers.
+        highest: The largest number, up to 999,999.
+        seed: A non-negative integer.
+    """
+    if not 1 <= highest <= 999_999:
+        raise ValueError(f"highest must lie from 1 to 999999, got {highest}.")
+    if count < 1 or test < 1 or count + test > highest + 1:
+        raise ValueError(
+            f"count and test must be at least 1 and at most {highest + 1} together, got {count}, {test}."
+        )
+    rng = np.random.default_rng(seed)
+    found, seen = [], set()
+    while len(found) < count + test:
+        digits = 10 ** rng.integers(1, len(str(highest)) + 1, 1000)
+        numbers = np.minimum(rng.integers(0, digits), highest)
+        if len(seen) > (count + test) // 2:  # few short ones are left
+            numbers = rng.integers(0, highest + 1, 1000)
+        for number in map(int, numbers):
+            if number not in seen and len(found) < count + test:
+                seen.add(number)
+                found.append(number)
+    parts = [found[i] for i in rng.permutation(len(found))]
+
+    def part(numbers):
+        return [str(n) for n in numbers], [words_of_number(n) for n in numbers]
+
+    return Dataset(
+        name="number_words",
+        task="translation",
+        train=part(parts[test:]),
+        test=part(parts[:test]),
+        value_range=None,
+        source=f"generated, seed {seed}",
+        licence="none needed",
+        note='Digits are tokens of their own: Tokenizer.learn(..., kind="characters") for the source.',
+    )
+
+
+REQUESTS = {
+    "alarm": (
+        "wake me at {hour}",
+        "set an alarm for {hour}",
+        "I must get up at {hour}",
+        "ring at {hour} please",
+    ),
+    "music": ("play some {style}", "I want to hear {style}", "put on {style} music", "turn the {style} up"),
+    "weather": (
+        "will it rain in {city}",
+        "how warm is it in {city}",
+        "do I need a coat in {city}",
+        "is it sunny in {city} {day}",
+    ),
+    "travel": (
+        "book a train to {city}",
+        "I want to go to {city} {day}",
+        "find me a flight to {city}",
+        "how far is it to {city}",
+    ),
+}
+SLOTS = dict(
+    hour=("six", "seven", "noon", "half past eight", "nine"),
+    style=("jazz", "rock", "opera", "folk", "quiet piano"),
+    city=("Rome", "Oslo", "Cairo", "Lima", "Kyoto", "Delhi"),
+    day=("today", "tomorrow", "on Sunday", "next week"),
+)
+
+
+def requests(count=400, test=100, seed=0):
+    """Short requests, and what they are about: alarm, music, weather or travel.
+
+    Args:
+        count, test: Requests to learn from and to test on.
+        seed: A non-negative integer.
+    """
+
+    def part(number, size):
+        rng = np.random.default_rng((seed, number))
+        labels = rng.integers(0, len(REQUESTS), size).astype("int32")
+        kinds = list(REQUESTS.values())
+        return [filled(rng.choice(kinds[label]), rng) for label in labels], labels
+
+    return Dataset(
+        name="requests",
+        task="text_classification",
+        train=part(0, count),
+        test=part(1, test),
+        class_names=tuple(REQUESTS),
+        value_range=None,
+        source=f"generated, seed {seed}",
+        licence="none needed",
+    )
+
+
+def filled(sentence, rng):
+    """A sentence with a word drawn for each of its slots."""
+    return str(sentence).format(**{slot: rng.choice(words) for slot, words in SLOTS.items()})
+
+
+APPLES = {  # what decides is near the word or far from it, before it or behind it
+    "fruit": (
+        "I like eating apple",
+        "she cut the apple in two",
+        "an apple fell from the tree",
+        "the apple tastes sweet",
+        "we baked an apple pie",
+        "the apple is red and round",
+        "he ate a green apple",
+        "apple juice is good for you",
+    ),
+    "company": (
+        "The Apple is a great company",
+        "Apple sells a new phone",
+        "I bought shares of Apple",
+        "the boss of Apple gave a talk",
+        "Apple opened a shop in town",
+        "she works for Apple as an engineer",
+        "Apple built a fast computer",
+        "my phone was made by Apple",
+    ),
+}
+
+
+def apples(count=200, test=50, seed=0):
+    """Sentences about apples, each word with its tag: fruit, company, or other.
+
+    Only the other words of a sentence tell the two apples apart: half of the sentences are in small letters, so that
+    the capital letter does not.
+
+    Args:
+        count, test: Sentences to learn from and to test on.
+        seed: A non-negative integer.
+    """
+    names = ("other", "fruit", "company")
+    openings = (), ("today",), ("well", ","), ("we", "know", ":"), ("yesterday", ","), ("look", ":")
+
+    def part(number, size):
+        rng = np.random.default_rng((seed, number))
+        texts, tags = [], []
+        for _ in range(size):
+            kind = int(rng.integers(1, 3))
+            words = [*openings[rng.integers(len(openings))], *str(rng.choice(APPLES[names[kind]])).split()]
+            if rng.random() < 0.5:
+                words = [word.lower() for word in words]
+            texts.append(words)
+            tags.append(np.array([kind * (word.lower() == "apple") for word in words], "int32"))
+        return texts, tags
+
+    return Dataset(
+        name="apples",
+        task="text_tagging",
+        train=part(0, count),
+        test=part(1, test),
+        class_names=names,
+        value_range=None,
+        source=f"generated, seed {seed}",
+        licence="none needed",
+        note='Texts are lists of words: Tokenizer.learn(..., kind="given", lower=True).',
+    )
