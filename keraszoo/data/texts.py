@@ -54,7 +54,7 @@ FILES = {
         ),
         "test": File(
             "imdb_reviews/test.jsonl.gz",
-            "3f4ad6e17d006e241a35323a3b05d33703e8aca651e445a72dcb0b51071feb06",
+            "3f4ad6e17d006e241a35323a3b05d33703e8aca651e445a72dcb0b51051feb06",
             f"{LINES}: text, label",
         ),
     },
