@@ -317,3 +317,14 @@ def test_sentences_made_on_the_spot_repeat(name):
     assert "text" in repr(first) and first.input_shape == (None,)
     held = data.load(name, validation=0.1)
     assert len(held.train[0]) + len(held.validation[0]) == len(first.train[0])
+
+
+def test_a_data_set_has_the_vocabulary_that_suits_it():
+    requests, pairs = data.load("requests"), data.load("number_words", count=200, test=50)
+    assert requests.vocabulary().encode("PLAY jazz") == requests.vocabulary().encode("play jazz")
+    assert len(requests.vocabulary(size=20)) == 20
+    source, target = pairs.vocabulary()
+    assert source.decode(source.encode("105")) == "105" and source.kind == "characters"
+    assert target.decode(target.encode("one hundred and five")) == "one hundred and five"
+    with pytest.raises(ValueError, match="digits holds no text"):
+        data.load("digits").vocabulary()

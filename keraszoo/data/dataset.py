@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keraszoo.text.tokenizer import Tokenizer
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
@@ -50,6 +52,7 @@ class Dataset:
     citation: str = ""
     note: str = ""
     recipe: Callable[[], list] = field(default=list)  # layers that suit the set in training
+    tokens: tuple[dict, ...] = ()  # arguments of `Tokenizer.learn` that suit the texts in `x`, and in `y`
 
     @property
     def input_shape(self):
@@ -75,6 +78,26 @@ class Dataset:
         They go to the front of a model, before or behind its preprocessing, and act in training only.
         """
         return self.recipe()
+
+    def vocabulary(self, size=None):
+        """A `keraszoo.text.Tokenizer` learned from the training texts, of the kind that suits them.
+
+        Args:
+            size: Tokens at most; all by default.
+
+        Returns:
+            One tokenizer; for translation two, for `x` and for `y`, in a tuple.
+
+        Raises:
+            ValueError: The set holds no text.
+        """
+        if not self.tokens:
+            raise ValueError(f"{self.name} holds no text to learn a vocabulary from.")
+        texts = ([self.train[0]],) if self.running else self.train
+        found = [
+            Tokenizer.learn(part, size=size, **how) for part, how in zip(texts, self.tokens, strict=False)
+        ]
+        return tuple(found) if len(found) > 1 else found[0]
 
     def __repr__(self):
         parts = [(part, getattr(self, part)) for part in ("train", "validation", "test")]

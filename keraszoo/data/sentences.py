@@ -61,9 +61,9 @@ def number_words(count=4000, test=500, highest=99999, seed=0):
         train=part(parts[test:]),
         test=part(parts[:test]),
         value_range=None,
+        tokens=(dict(kind="characters"), dict()),
         source=f"generated, seed {seed}",
         licence="none needed",
-        note='Digits are tokens of their own: Tokenizer.learn(..., kind="characters") for the source.',
     )
 
 
@@ -117,6 +117,7 @@ def requests(count=400, test=100, seed=0):
         test=part(1, test),
         class_names=tuple(REQUESTS),
         value_range=None,
+        tokens=(dict(lower=True),),
         source=f"generated, seed {seed}",
         licence="none needed",
     )
@@ -183,7 +184,7 @@ def apples(count=200, test=50, seed=0):
         test=part(1, test),
         class_names=names,
         value_range=None,
+        tokens=(dict(kind="given", lower=True),),
         source=f"generated, seed {seed}",
         licence="none needed",
-        note='Texts are lists of words: Tokenizer.learn(..., kind="given", lower=True).',
     )

@@ -148,6 +148,7 @@ def tiny_shakespeare(data_dir=None, check=True):
         task="language_modeling",
         **in_parts(text[: edges[0]], text[edges[0] : edges[1]], text[edges[1] :]),
         value_range=None,
+        tokens=(dict(kind="characters"),),
         source="github.com/karpathy/char-rnn: data/tinyshakespeare/input.txt",
         licence="text in the public domain",
         citation="W. Shakespeare; collected by A. Karpathy, 2015",
@@ -172,10 +173,10 @@ def wikitext2(data_dir=None, check=True):
         task="language_modeling",
         **in_parts(*("\n".join(part) for part in parts)),
         value_range=None,
+        tokens=(dict(kind="split"),),
         source="the validation part of WikiText-2",
         licence="CC BY-SA 3.0",
         citation="S. Merity et al., 2016, https://arxiv.org/abs/1609.07843",
-        note='Tokens are what stands between spaces: Tokenizer.learn(..., kind="split").',
     )
 
 
@@ -203,6 +204,7 @@ def imdb_reviews(data_dir=None, check=True):
         test=part("test"),
         class_names=("negative", "positive"),
         value_range=None,
+        tokens=(dict(lower=True),),
         source="Large Movie Review Dataset: a balanced choice",
         licence="none stated by the authors: research material, whether commercial use is allowed is unclear",
         citation="A. Maas et al.: Learning word vectors for sentiment analysis, ACL 2011",
@@ -231,6 +233,7 @@ def clinc150(labels="intent", data_dir=None, check=True):
         **parts,
         class_names=names.names,
         value_range=None,
+        tokens=(dict(lower=True),),
         source="github.com/clinc/oos-eval: its training and validation parts",
         licence="CC BY 3.0",
         citation="S. Larson et al., 2019, https://arxiv.org/abs/1909.02027",
@@ -256,10 +259,10 @@ def surnames(data_dir=None, check=True):
         test=parts[1],
         class_names=names.names,
         value_range=None,
+        tokens=(dict(kind="characters"),),
         source="github.com/spro/practical-pytorch: data/names",
         licence="MIT",
         citation="S. Robertson: Practical PyTorch, 2017",
-        note='Tokens are letters: Tokenizer.learn(..., kind="characters").',
     )
 
 
@@ -275,10 +278,10 @@ def ud_english_ewt(data_dir=None, check=True):
         task="text_tagging",
         **tagged("ud_english_ewt", "upos", data_dir, check),
         value_range=None,
+        tokens=(dict(kind="given"),),
         source="github.com/UniversalDependencies/UD_English-EWT: its training and development parts",
         licence="CC BY-SA 4.0 (annotations)",
         citation="N. Silveira et al.: A gold standard dependency corpus for English, LREC 2014",
-        note='Texts are lists of words: Tokenizer.learn(..., kind="given").',
     )
 
 
@@ -294,10 +297,11 @@ def wnut17_ner(data_dir=None, check=True):
         task="text_tagging",
         **tagged("wnut17_ner", "tags", data_dir, check),
         value_range=None,
+        tokens=(dict(kind="given"),),
         source="github.com/leondz/emerging_entities_17: its training and development parts",
         licence="CC BY 4.0",
         citation="L. Derczynski et al.: Results of the WNUT2017 shared task, 2017",
-        note='Texts are lists of words: Tokenizer.learn(..., kind="given"). B begins a name, I goes on with it.',
+        note="B begins a name, I goes on with it.",
     )
 
 
@@ -344,6 +348,7 @@ def tatoeba_eng_fra(direction="eng-fra", test=1000, data_dir=None, check=True):
         task="translation",
         **parts,
         value_range=None,
+        tokens=(dict(lower=True), dict(lower=True)),
         source="tatoeba.org, as packaged by manythings.org/anki",
         licence="CC BY 2.0 FR",
         citation="The contributors of tatoeba.org",
@@ -369,6 +374,7 @@ def wikisplit(data_dir=None, check=True):
         train=part("train"),
         test=part("test"),
         value_range=None,
+        tokens=(dict(kind="split"), dict(kind="split")),
         source="github.com/google-research-datasets/wiki-split: its tuning and validation parts",
         licence="CC BY-SA 4.0",
         citation="J. Botha et al., 2018, https://arxiv.org/abs/1808.09468",
