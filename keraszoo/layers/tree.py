@@ -1,0 +1,252 @@
+"""Recursive networks over trees, many nodes at a time; and what scores them."""
+
+import keras
+from keras import ops
+
+from keraszoo.backend import kernels
+
+COMPOSITIONS = ("binary", "child_sum")
+
+
+class Recursive(keras.layers.Layer):
+    """Compute the state of each node of a tree from those of its children. A subclass says how.
+
+    A tree is a table of two lists, of its words and of its inner nodes, as `keraszoo.text.flatten` writes it.
+    Rows of inner nodes fall into levels of `width`; one level of all trees is computed at a time, from the last to
+    the first. The shapes alone say how many levels there are, so that all batches of one shape share one program.
+
+    Args:
+        units: Features of a node.
+        width: Inner nodes to a level.
+
+    Shapes:
+        vectors: (batch, rows, features), floating: of the words.
+        joins:   (batch, rows, columns), integers: where the children of each inner node are. See
+            `keraszoo.text.trees.Flat`. `width` divides the number of rows.
+        returns: (batch, rows, 2, units), floating: row by row of words and of inner nodes.
+    """
+
+    heads = False  # whether the first column of `joins` is the number of the node's own word
+
+    def __init__(self, units, width=2, **kwargs):
+        super().__init__(**kwargs)
+        if units < 1 or width < 1:
+            raise ValueError(f"units and width must be at least 1, got {units=}, {width=}.")
+        self.units = units
+        self.width = width
+
+    def leaves(self, vectors):
+        """States of words, (batch, rows, size of a state), and what inner nodes take of their own words, or None."""
+        raise NotImplementedError
+
+    def compose(self, children, own, only):
+        """States of nodes.
+
+        Args:
+            children: (nodes, children, size of a state).
+            own: (nodes, size), what `leaves` gave for their own words, zeros where there is none; or None.
+            only: (nodes, 1), bool: whether there is no child but the first.
+
+        Returns:
+            (nodes, size of a state).
+        """
+        raise NotImplementedError
+
+    def visible(self, states):
+        """The features of nodes, the last `units` of their states."""
+        return states[..., -self.units :]
+
+    def call(self, vectors, joins):
+        words, table = self.leaves(vectors)
+        joins = ops.cast(joins, "int32")
+        batch, rows, columns = ops.shape(joins)
+        size = words.shape[-1]
+        levels, nodes = rows // self.width, self.width * batch
+
+        def by_level(x):
+            """(batch, rows, ...) as (levels, nodes, ...), the last level first; a level runs through the batch."""
+            x = ops.reshape(x, (batch, levels, self.width, *x.shape[2:]))
+            return ops.flip(ops.moveaxis(x, 0, 2), 0)
+
+        joins = ops.reshape(by_level(joins), (levels, nodes, columns))
+        tree = ops.reshape(ops.tile(ops.arange(batch), (self.width,)), (1, nodes, 1))
+        own, children = None, joins
+        if self.heads:
+            own, children = pick(table, tree, joins[..., 0]), joins[..., 1:]
+        from_words = pick(words, tree, ops.maximum(children, 0))  # zeros for what is no word
+        # Inner node k of a tree stands in `level` levels from the end, and there in its place; the last row is zeros.
+        inner = ops.maximum(-children - 1, 0)
+        place = (levels - 1 - inner // self.width) * nodes + inner % self.width * batch + tree
+        place = ops.where(children < 0, place, levels * nodes)
+        only = children[..., 1:2] == 0 if children.shape[-1] > 1 else ops.ones_like(children) > 0
+
+        def level(i, states):
+            known = ops.take(ops.reshape(states, ((levels + 1) * nodes, size)), place[i], axis=0)
+            new = self.compose(from_words[i] + known, None if own is None else own[i], only[i])
+            return put(states, i, new)
+
+        states = ops.zeros((levels + 1, nodes, size), words.dtype)
+        states = ops.fori_loop(0, levels, level, states)
+        states = ops.reshape(ops.flip(states[:-1], 0), (levels, self.width, batch, size))
+        inner = ops.reshape(ops.moveaxis(self.visible(states), 2, 0), (batch, rows, self.units))
+        return ops.stack([self.visible(words), inner], axis=2)
+
+    def compute_output_shape(self, vectors_shape, joins_shape):
+        return *vectors_shape[:2], 2, self.units
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units, "width": self.width}
+
+
+def pick(table, tree, numbers):
+    """Rows of a table by number, from 1; zeros for number 0.
+
+    Args:
+        table: (batch, rows, size), floating.
+        tree: Integers, broadcastable to `numbers`: in which sample of the batch to look.
+        numbers: (levels, nodes) or (levels, nodes, children), integers.
+
+    Returns:
+        The shape of `numbers`, and `size`.
+    """
+    batch, rows, size = ops.shape(table)
+    tree = ops.reshape(tree, (1, -1) + (1,) * (len(numbers.shape) - 2))
+    table = ops.concatenate([ops.zeros((1, size), table.dtype), ops.reshape(table, (batch * rows, size))])
+    return ops.take(table, ops.where(numbers > 0, numbers + tree * rows, 0), axis=0)
+
+
+def put(states, i, new):
+    """`states` with `new` as row `i`."""
+    return ops.scatter_update(states, ops.reshape(ops.cast(i, "int32"), (1, 1)), ops.expand_dims(new, 0))
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class TreeRNN(Recursive):
+    """The recursive network: a node is `tanh(W [left; right] + b)`, a word is its vector.
+
+    Socher et al. 2013, https://aclanthology.org/D13-1170, section 4.1 ("RNN: Recursive Neural Network"). A node with
+    one child is that child.
+
+    Args:
+        units: Features of a node, and of a word.
+        width: Inner nodes to a level.
+    """
+
+    def build(self, vectors_shape, joins_shape):
+        if vectors_shape[-1] != self.units:
+            raise ValueError(f"A word has {vectors_shape[-1]} features, and must have units={self.units}.")
+        self.kernel = self.add_weight((2 * self.units, self.units), "glorot_uniform", name="kernel")
+        self.bias = self.add_weight((self.units,), "zeros", name="bias")
+
+    def leaves(self, vectors):
+        return vectors, None
+
+    def compose(self, children, own, only):
+        pair = ops.reshape(children, (-1, 2 * self.units))
+        return ops.where(only, children[:, 0], ops.tanh(kernels.dense(pair, self.kernel, self.bias)))
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class TreeLSTM(Recursive):
+    """A Tree-LSTM: a memory cell for each node, and a forget gate for each of its children.
+
+    Tai, Socher, Manning 2015, https://arxiv.org/abs/1503.00075. "binary" is section 3.2 with N = 2, as its code has
+    it: inner nodes see their children alone, and a word is `c = W x + b`, `h = sigmoid(W_o x + b_o) * tanh(c)`. A
+    node with one child is that child. "child_sum" is section 3.1: the gates see the sum of the children's `h`, but
+    each child has a forget gate of its own.
+
+    Args:
+        units: Features of a node.
+        composition: "binary" or "child_sum".
+        two_biases: Give each gate two biases, which are added, as the published code does. One would do.
+        width: Inner nodes to a level.
+
+    Raises:
+        ValueError: There is no such composition.
+    """
+
+    def __init__(self, units, composition="binary", two_biases=False, width=2, **kwargs):
+        super().__init__(units, width, **kwargs)
+        if composition not in COMPOSITIONS:
+            raise ValueError(f"composition must be one of {', '.join(map(repr, COMPOSITIONS))}, got {composition!r}.")
+        self.composition = composition
+        self.two_biases = two_biases
+        self.heads = composition == "child_sum"
+
+    def build(self, vectors_shape, joins_shape):
+        features, units = vectors_shape[-1], self.units
+        # In the order i, o, then u: what is squashed alike lies side by side. Forget gates come first.
+        if self.heads:
+            shapes = {"word": (features, 4 * units), "forget": (units, units), "sum": (units, 3 * units)}
+            biases = {"bias": 4 * units}
+        else:
+            shapes = {"word": (features, 2 * units), "kernel": (2 * units, 5 * units)}
+            biases = {"word_bias": 2 * units, "bias": 5 * units}
+        if self.two_biases:
+            biases |= {"second_bias": biases["bias"]}
+        for name, shape in shapes.items():
+            setattr(self, name, self.add_weight(shape, Gates(units), name=name))
+        for name, size in biases.items():
+            setattr(self, name, self.add_weight((size,), "zeros", name=name))
+
+    def whole_bias(self):
+        """The bias of all gates, or the sum of the two."""
+        bias = ops.convert_to_tensor(self.bias)
+        return bias + ops.convert_to_tensor(self.second_bias) if self.two_biases else bias
+
+    def leaves(self, vectors):
+        units = self.units
+        if self.heads:
+            own = kernels.dense(vectors, self.word)
+            i, o, u = self.squashed(own[..., units:] + self.whole_bias()[units:])
+            c = i * u
+        else:
+            own, both = None, kernels.dense(vectors, self.word, self.word_bias)
+            c, o = both[..., :units], ops.sigmoid(both[..., units:])
+        return ops.concatenate([c, o * ops.tanh(c)], axis=-1), own
+
+    def squashed(self, gates):
+        """The gates i, o and u, of what goes into them."""
+        units = self.units
+        both = ops.sigmoid(gates[..., : 2 * units])
+        return both[..., :units], both[..., units:], ops.tanh(gates[..., 2 * units :])
+
+    def compose(self, children, own, only):
+        units = self.units
+        c, h = children[..., :units], children[..., units:]
+        if self.heads:
+            own = own + self.whole_bias()
+            forget = ops.sigmoid(ops.expand_dims(own[:, :units], 1) + kernels.dense(h, self.forget))
+            i, o, u = self.squashed(own[:, units:] + kernels.dense(ops.sum(h, axis=1), self.sum))
+        else:
+            gates = kernels.dense(ops.reshape(h, (-1, 2 * units)), self.kernel, self.whole_bias())
+            forget = ops.reshape(ops.sigmoid(gates[:, : 2 * units]), (-1, 2, units))
+            i, o, u = self.squashed(gates[:, 2 * units :])
+        c = i * u + ops.sum(forget * c, axis=1)
+        states = ops.concatenate([c, o * ops.tanh(c)], axis=-1)
+        return states if self.heads else ops.where(only, children[:, 0], states)
+
+    def get_config(self):
+        return {**super().get_config(), "composition": self.composition, "two_biases": self.two_biases}
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class Gates(keras.initializers.Initializer):
+    """Glorot's uniform values for each gate by itself, though the matrices of several lie side by side.
+
+    Args:
+        units: Columns of a gate.
+        seed: Of the draws.
+    """
+
+    def __init__(self, units, seed=None):
+        self.units = units
+        self.uniform = keras.initializers.GlorotUniform(seed)
+
+    def __call__(self, shape, dtype=None):
+        rows, columns = shape
+        # Glorot's limit is sqrt(6 / (rows + columns)), and each gate has `units` columns only.
+        return self.uniform(shape, dtype) * ((rows + columns) / (rows + self.units)) ** 0.5
+
+    def get_config(self):
+        return {"units": self.units, "seed": self.uniform.seed}
