@@ -26,6 +26,11 @@ from keraszoo.layers.padding import ReflectionPadding2D as ReflectionPadding2D
 from keraszoo.layers.patches import MaskTokens as MaskTokens
 from keraszoo.layers.patches import PatchEmbedding as PatchEmbedding
 from keraszoo.layers.preprocessing import preprocessing as preprocessing
+from keraszoo.layers.recurrent import GRU as GRU
+from keraszoo.layers.recurrent import LSTM as LSTM
+from keraszoo.layers.recurrent import LeakyRNN as LeakyRNN
+from keraszoo.layers.recurrent import SimpleRNN as SimpleRNN
+from keraszoo.layers.recurrent import SkipRNN as SkipRNN
 from keraszoo.layers.segmentation import DiceCrossentropyLoss as DiceCrossentropyLoss
 from keraszoo.layers.segmentation import DiceLoss as DiceLoss
 from keraszoo.layers.segmentation import MeanDice as MeanDice
