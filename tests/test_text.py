@@ -11,6 +11,7 @@ import pytest
 import keraszoo
 from keraszoo import data
 from keraszoo.data.sentences import words_of_number
+from keraszoo.diagnostics import entities, entity_f1
 from keraszoo.text import Categories, Tokenizer, padded, read, windows
 from keraszoo.training.bucketed import Bucketed
 
@@ -328,3 +329,14 @@ def test_a_data_set_has_the_vocabulary_that_suits_it():
     assert target.decode(target.encode("one hundred and five")) == "one hundred and five"
     with pytest.raises(ValueError, match="digits holds no text"):
         data.load("digits").vocabulary()
+
+
+def test_names_in_tagged_text():
+    tags = "O B-person I-person O B-place B-place I-thing I-thing".split()
+    assert entities(tags) == {(1, 3, "person"), (4, 5, "place"), (5, 6, "place"), (6, 8, "thing")}
+    assert entities(["O", "O"]) == set()
+    assert entity_f1([tags], [tags]) == 1 and entity_f1([tags], [["O"] * 8]) == 0
+    half = "O B-person O O B-place B-place I-place O".split()  # one of three found is right, of four
+    assert entity_f1([tags], [half]) == pytest.approx(2 * 1 / (4 + 3))
+    with pytest.raises(ValueError, match="as many tags"):
+        entity_f1([tags], [tags[1:]])

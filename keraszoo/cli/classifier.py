@@ -1,9 +1,10 @@
 """A saved classifier, and what it says of files."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageOps
 
-from keraszoo import front
 from keraszoo.cli.common import note
 from keraszoo.data.folder import ENDINGS
 from keraszoo.data.images import fitted
@@ -18,18 +19,19 @@ class Classifier:
     """A model that scores classes, as `keraszoo.build` made it.
 
     Args:
-        path: A `.keras` file.
+        model: The model.
+        path: The file that it comes from, for messages.
 
     Raises:
-        ValueError: The file holds no such model.
+        ValueError: The model is none of those.
 
     Attributes:
         class_names: Names of the classes; their numbers where they have no names.
         failed: Whether a file could not be answered.
     """
 
-    def __init__(self, path):
-        self.model = front.load(path)
+    def __init__(self, model, path):
+        self.model = model
         card, shape = getattr(self.model, "card", {}), self.model.output_shape
         if card.get("task") not in TASKS or not isinstance(shape, tuple) or len(shape) != 2:
             raise ValueError(f"{str(path)!r} does not hold a classifier made by keraszoo.build.")
@@ -59,7 +61,7 @@ class Classifier:
 
     def samples(self, inputs):
         """A name and an input of the model for each; a file that has none is named on standard error."""
-        for path in inputs:
+        for path in map(Path, inputs):
             files = [path]
             if path.is_dir():
                 files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS)

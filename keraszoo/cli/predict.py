@@ -1,8 +1,7 @@
-"""`keraszoo predict`: what a saved classifier says of images."""
+"""`keraszoo predict`: what a saved model says of images or texts."""
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
@@ -11,29 +10,75 @@ from keraszoo.cli.common import backend_option, use_backend
 
 @click.command()
 @click.argument("model", metavar="FILE.keras", type=click.Path(exists=True, dir_okay=False))
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes shown, at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @backend_option
 def predict(model, inputs, top, as_json, backend):
-    """Name what is in images, with the classifier saved in FILE.keras.
+    """Say what the model saved in FILE.keras makes of images or texts.
 
-    An INPUT is an image, a folder of images, or a .npy array of inputs as the model takes them.
+    For a classifier of images, an INPUT is an image, a folder of images, or a .npy array of inputs as the model takes
+    them. For a model that reads, it is a text, or a file with a text in each line: the answer is its class, the tag of
+    each of its words, its translation or how it goes on.
     Files that cannot be read are named, the others still answered; the exit status is then 1.
     """
     use_backend(backend)
+    from keraszoo import front
+
+    loaded = front.load(model)
+    if getattr(loaded, "tokenizers", ()):
+        found, failed = of_texts(loaded, inputs, top), False
+    else:
+        found, failed = of_images(loaded, model, inputs, top)
+    if as_json:
+        click.echo(json.dumps([answer for answer, _ in found], indent=1))
+    else:
+        for _, lines in found:
+            click.echo("\n".join(lines))
+    sys.exit(int(failed))
+
+
+def of_images(model, path, inputs, top):
+    """Answers as data and as lines, and whether a file could not be read."""
     from keraszoo.cli.classifier import Classifier
 
-    classifier = Classifier(model)
-    answers = []
-    for name, probabilities in classifier.answers(inputs):
-        pairs = zip(classifier.class_names, map(float, probabilities), strict=True)
-        ranked = sorted(pairs, key=lambda pair: -pair[1])[:top]
-        if as_json:
-            classes = [{"name": label, "probability": share} for label, share in ranked]
-            answers.append({"input": name, "classes": classes})
+    classifier = Classifier(model, path)
+    found = [
+        classes(name, probabilities, classifier.class_names, top)
+        for name, probabilities in classifier.answers(inputs)
+    ]
+    return found, classifier.failed
+
+
+def of_texts(model, inputs, top):
+    """Answers as data and as lines."""
+    from keraszoo.cli.texts import CLASSES, TAGS, Reader
+
+    reader = Reader(model)
+    found = []
+    for text, kind, answer in reader.answers(inputs):
+        if kind == CLASSES:
+            found.append(classes(text, answer, reader.class_names, top))
+        elif kind == TAGS:
+            tags = [
+                {
+                    "token": token,
+                    "tag": reader.class_names[int(shares.argmax())],
+                    "probability": float(shares.max()),
+                }
+                for token, shares in answer
+            ]
+            wide = max(len(tag["token"]) for tag in tags)
+            lines = [f"  {tag['probability']:7.2%}  {tag['token']:<{wide}}  {tag['tag']}" for tag in tags]
+            found.append(({"input": text, "tags": tags}, [text, *lines]))
         else:
-            click.echo("\n".join([name, *(f"  {share:7.2%}  {label}" for label, share in ranked)]))
-    if as_json:
-        click.echo(json.dumps(answers, indent=1))
-    sys.exit(int(classifier.failed))
+            found.append(({"input": text, "text": answer}, [text, f"  {answer}"]))
+    return found
+
+
+def classes(name, probabilities, class_names, top):
+    """The likeliest classes of an input, as data and as lines."""
+    pairs = zip(class_names, map(float, probabilities), strict=True)
+    ranked = sorted(pairs, key=lambda pair: -pair[1])[:top]
+    data = {"input": name, "classes": [{"name": label, "probability": share} for label, share in ranked]}
+    return data, [name, *(f"  {share:7.2%}  {label}" for label, share in ranked)]

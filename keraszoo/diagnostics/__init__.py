@@ -30,3 +30,5 @@ __all__ = [
     "table",
     "worst",
 ]
+from keraszoo.diagnostics.tagging import entities as entities
+from keraszoo.diagnostics.tagging import entity_f1 as entity_f1
