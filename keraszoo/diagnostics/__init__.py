@@ -13,6 +13,7 @@ from keraszoo.diagnostics.samples import (
     table,
 )
 from keraszoo.diagnostics.segmentation import overlaps, worst
+from keraszoo.diagnostics.tagging import entities, entity_f1
 
 __all__ = [
     "Judge",
@@ -20,6 +21,8 @@ __all__ = [
     "classes_seen",
     "coverage",
     "curve_error",
+    "entities",
+    "entity_f1",
     "features",
     "frechet_distance",
     "overlaps",
@@ -30,5 +33,3 @@ __all__ = [
     "table",
     "worst",
 ]
-from keraszoo.diagnostics.tagging import entities as entities
-from keraszoo.diagnostics.tagging import entity_f1 as entity_f1
