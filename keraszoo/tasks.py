@@ -1,6 +1,6 @@
 """What a model is for: its loss, metrics and optimizer, and an example of its data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -85,6 +85,52 @@ class Task:
             if model.evaluate(x, y, verbose=0, return_dict=True)["loss"] <= 0.05 * first:
                 return True
         return False
+
+
+@dataclass(frozen=True)
+class Sequences(Task):
+    """As `Task`, for models that read or write step by step; `num_values` of them are real numbers, not classes."""
+
+    def scoring(self, config=None, optimizer="adam", loss=None, **arguments):
+        """As of `Task`; where `config["num_values"]` is given, by the squared error."""
+        kind = "values" if (config or {}).get("num_values") else self.targets
+        return Task.scoring(replace(self, targets=kind), config, optimizer, loss, **arguments)
+
+    def example(
+        self,
+        count,
+        *,
+        input_shape,
+        num_classes=None,
+        num_values=None,
+        vocabulary_size=None,
+        return_sequences=False,
+        length=None,
+        **config,
+    ):
+        """A batch of random sequences with labels, of 6 steps where any number will do.
+
+        Returns:
+            x: (count, time, features), float32, standard normal; (count, time), int32 from 1, of a vocabulary;
+                or, with `length`, (count, features), float32, standard normal.
+            y: (count,), int32 categories; with `return_sequences` or `length`, one for each step. With
+                `num_values`, as many float32 in [-1, 1] instead.
+        """
+        rng = np.random.default_rng(count)
+        shape = (count, *(6 if size is None else size for size in input_shape))
+        if vocabulary_size:
+            x = rng.integers(1, vocabulary_size, shape).astype("int32")
+        else:
+            x = rng.normal(size=shape).astype("float32")
+        if length:
+            steps = x[:, :1] + np.arange(length)
+        elif return_sequences:
+            steps = x if vocabulary_size else 3 * x[..., 0]
+        else:
+            steps = np.arange(count)
+        if num_values:
+            return x, np.sin(steps[..., None] + np.arange(num_values)).astype("float32")
+        return x, (np.floor(steps) % num_classes).astype("int32")
 
 
 @dataclass(frozen=True)
@@ -239,6 +285,75 @@ class Game:
         return False
 
 
+@dataclass(frozen=True)
+class WordVectors:
+    """As `Task`, for models that learn from words and the words around them."""
+
+    about: str
+    verb: str = "nearest(word)"
+    stands_in_for: tuple[str, ...] = ()
+
+    def scoring(self, config=None, optimizer="sgd", learning_rate=None, **arguments):
+        """Arguments for `compile`: the rates that word2vec.c begins with."""
+        usual = 0.05 if (config or {}).get("kind") == "cbow" else 0.025
+        return dict(optimizer=OPTIMIZERS[optimizer](learning_rate=learning_rate or usual, **arguments))
+
+    def example(self, count, *, input_shape, vocabulary_size, **config):
+        """Words, no two of them alike, around centres that differ, too.
+
+        Returns:
+            x: (count, *input_shape), int32, from 1.
+            y: (count,), int32, from 1.
+        """
+        rng = np.random.default_rng(count)
+        x = 1 + rng.permutation(vocabulary_size - 1)[: count * input_shape[0]].reshape(count, -1)
+        return x.astype("int32"), (1 + np.arange(count)).astype("int32")
+
+    def inputs(self, model, x):
+        """What `predict` takes: the words around a gap."""
+        return x
+
+    def memorises(self, model, x, y, epochs=400):
+        """Whether fitting one batch, in long steps, brings the loss below 5 % of where it started."""
+        model.optimizer.learning_rate = 1.0
+        first = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+        for _ in range(0, epochs, 40):
+            model.fit(x, y, epochs=40, batch_size=len(x), verbose=0)
+            if model.evaluate(x, y, verbose=0, return_dict=True)["loss"] <= 0.05 * first:
+                return True
+        return False
+
+
+@dataclass(frozen=True)
+class Translation(Game):
+    """As `Game`, for models that write a sentence for a sentence: one player, and a loss of its own."""
+
+    verb: str = "translate(texts)"
+
+    def scoring(self, config=None, optimizer="adam", **arguments):
+        """Arguments for `compile`; `optimizer` and its arguments as of `Task.scoring`."""
+        return super().scoring(config, optimizer, **{"learning_rate": 1e-3, **arguments})
+
+    def example(self, count, *, input_shape, vocabulary_size, **config):
+        """A batch of random sentences of different lengths, with the end token after the targets.
+
+        Returns:
+            x, y: (count, time), int32: token numbers, 0 for padding at the end.
+        """
+        rng = np.random.default_rng(count)
+        time = input_shape[0] or 8
+        x, y = (rng.integers(4, size, (count, time)).astype("int32") for size in vocabulary_size)
+        ends = time - np.arange(count) % min(3, time)  # the first is as long as can be
+        x[np.arange(time) >= ends[:, None]] = 0
+        y[np.arange(time) >= ends[:, None]] = 0
+        y[np.arange(count), ends - 1] = 3
+        return x, y
+
+    def inputs(self, model, x):
+        """What `predict` takes: the sentences."""
+        return x
+
+
 def ramps(rng, count, height, width, channels):
     """Images whose colours change evenly in some direction: (count, height, width, channels), in [-0.5, 0.5].
 
@@ -257,17 +372,20 @@ TASKS = {
         "labels",
         stands_in_for=("classification", "image_classification"),
     ),
+    "sequence_classification": Sequences("a class or numbers for a sequence, or for each step", "categories"),
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
     "image_reconstruction": Reconstruction("the image itself, by way of a code", "values"),
     "masked_image_modeling": Game(
         "what is hidden of an image, from what is visible", "images", verb="reconstruct(images)"
     ),
     "point_generation": Game("points like those it was fitted on", "points"),
+    "word_vectors": WordVectors("a vector for each word, learned from texts"),
     "image_generation": Game("images like those it was fitted on", "images"),
     "conditional_image_generation": Game("images of a class that is asked for", "labelled images"),
     "image_translation": Game(
         "what belongs to an image, learned from pairs", "pairs", verb="translate(images)"
     ),
+    "translation": Translation("a sentence for a sentence, in another language", "pairs of sentences"),
     "unpaired_image_translation": Game(
         "an image in another style, learned from two heaps of images", "domains"
     ),
