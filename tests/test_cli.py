@@ -507,3 +507,35 @@ def test_a_game_is_trained_like_anything_else(tmp_path):
     wrong = invoke("train", "gan", "--data", "digits", "--out", tmp_path / "other")
     assert wrong.exit_code == 2
     assert "gan learns from points; digits holds data for image_classification" in wrong.output
+
+
+# Texts
+
+
+def test_texts_are_trained_on_and_predicted_from(tmp_path):
+    run, sizes = tmp_path / "run", ["--set", "units=8", "--set", "embed_dim=8", "--batch-size", 8]
+    done = invoke("train", "gru", "--data", "requests", "--smoke", *sizes, "--vocabulary", 40, "--out", run)
+    assert done.exit_code == 0, done.output
+    assert len(keraszoo.load(run / "best.keras").tokenizer) == 40
+    (tmp_path / "lines.txt").write_text("play some jazz\n\nwake me at six\n")
+    done = invoke(
+        "predict", run / "best.keras", "will it rain in Oslo", tmp_path / "lines.txt", "--json", "--top", 2
+    )
+    answers = json.loads(done.stdout)
+    assert [a["input"] for a in answers] == ["will it rain in Oslo", "play some jazz", "wake me at six"]
+    assert all(
+        len(a["classes"]) == 2
+        and {c["name"] for c in a["classes"]} < set(keraszoo.data.load("requests").class_names)
+        for a in answers
+    )
+    (tmp_path / "latin.txt").write_bytes("Käse".encode("latin-1"))
+    done = invoke("predict", run / "best.keras", tmp_path / "latin.txt")
+    assert done.exit_code == 2 and "not written in utf-8" in done.stderr
+
+    tags = tmp_path / "tags"
+    done = invoke("train", "gru", "--data", "apples", "--smoke", *sizes, "--out", tags)
+    assert done.exit_code == 0, done.output
+    done = invoke("predict", tags / "best.keras", "I like eating apple")
+    assert [line.split()[1] for line in done.stdout.splitlines()[1:]] == ["i", "like", "eating", "apple"]
+    done = invoke("train", "mlp", "--data", "requests", "--out", tmp_path / "no")
+    assert done.exit_code == 2 and "mlp is for classification; requests holds texts" in done.stderr

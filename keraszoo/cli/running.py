@@ -59,8 +59,9 @@ def run(record, folder, resumed):
     if not resumed:
         model.save(keeper.last)
 
-    train = batches(loaded.train, options, model.batches, shuffle=True)
-    validation, test = (batches(part, options, model.batches) for part in (loaded.validation, loaded.test))
+    kind = model.read if loaded.value_range is None else model.batches
+    train = batches(loaded.train, options, kind, shuffle=True)
+    validation, test = (batches(part, options, kind) for part in (loaded.validation, loaded.test))
     sizes = ", ".join(
         f"{part.count:,} to {verb}"
         for part, verb in ((train, "train on"), (validation, "validate"), (test, "test"))
@@ -164,6 +165,8 @@ def batches(part, options, kind, shuffle=False):
 def build(options, loaded, purpose):
     """A new model for the data, compiled."""
     keras.utils.set_random_seed(options["seed"])  # of what augmentation draws
+    if loaded.value_range is None:
+        return reader(options, loaded)
     ready = hasattr(purpose, "gives")  # the data are as the model takes them
     layers = [] if options["no_augment"] or ready else list(loaded.augmentation())
     choice = options["preprocessing"] or ("unit" if loaded.value_range == (0, 255) and not ready else None)
@@ -186,6 +189,33 @@ def build(options, loaded, purpose):
         if given := ", ".join(f"{key}={value!r}" for key, value in options["settings"].items()):
             raise ValueError(f"{options['name']} cannot be built with {given}: {error}") from error
         raise
+    if options["learning_rate"] is not None:
+        model.optimizer.learning_rate = options["learning_rate"]
+    return model
+
+
+TEXTS = {  # what a model for texts of a task is for, and what its builder must be told
+    "text_classification": ("sequence_classification", {}),
+    "text_tagging": ("sequence_classification", {"return_sequences": True}),
+    "language_modeling": ("language_modeling", {}),
+    "translation": ("translation", {}),
+}
+
+
+def reader(options, loaded):
+    """A new model that reads texts, compiled."""
+    entry = registry.entry(options["name"])
+    purpose, config = TEXTS.get(loaded.task, (loaded.task, {}))
+    if entry.task != purpose:
+        raise ValueError(f"{entry.name} is for {entry.task}; {loaded.name} holds texts for {loaded.task}.")
+    model = front.build(
+        entry.name,
+        seed=options["seed"],
+        vocabulary=loaded.vocabulary(options["vocabulary"]),
+        max_length=options["max_length"],
+        class_names=loaded.class_names,
+        **{**config, **options["settings"]},
+    )
     if options["learning_rate"] is not None:
         model.optimizer.learning_rate = options["learning_rate"]
     return model
@@ -275,7 +305,7 @@ def show(found, keeper, purpose):
     if hasattr(purpose, "verb"):
         click.echo(f'Try it, in Python: keraszoo.load("{keeper.best}").{purpose.verb}')
     else:
-        click.echo(f"Try it: keraszoo predict {keeper.best} IMAGE")
+        click.echo(f"Try it: keraszoo predict {keeper.best} INPUT")
 
 
 def kept(keeper):

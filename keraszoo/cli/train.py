@@ -14,7 +14,7 @@ from keraszoo import registry
 from keraszoo.cli.common import backend_option, use_backend
 
 WITH_RESUME = ("backend", "data_dir", "epochs", "patience")  # may differ from what the run was begun with
-BUILT_FROM_DATA = {"class_names", "input_shape", "name", "num_classes", "preprocessing", "seed", "task"}
+BUILT_FROM_DATA = {"class_names", "input_shape", "name", "num_classes", "preprocessing", "seed", "task", "vocabulary"}
 
 
 class Setting(click.ParamType):
@@ -84,6 +84,8 @@ class Size(click.ParamType):
     type=click.Choice(["unit", "centred", "imagenet"]),
     help='What the model does to raw images first.  [default: "unit" for images from 0 to 255]',
 )
+@click.option("--vocabulary", type=click.IntRange(5), help="Tokens of text that are known; else all.")
+@click.option("--max-length", type=click.IntRange(1), help="Tokens of a text that are read; else all.")
 @click.option("--no-augment", is_flag=True, help="Leave out the random changes that suit the data set.")
 @click.option(
     "--set",
