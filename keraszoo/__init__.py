@@ -18,7 +18,7 @@ from pathlib import Path
 from keraszoo.backend import quiet
 
 __version__ = "0.1.0"
-__all__ = ["build", "data", "describe", "list_models", "load"]
+__all__ = ["build", "data", "describe", "list_models", "load", "text"]
 
 HOMES = {"build": "front", "describe": "front", "load": "front"}  # fetched on first use, with Keras
 BACKENDS = ("jax", "torch", "tensorflow")  # in order of choice
@@ -47,8 +47,8 @@ def __getattr__(name):
                 'keraszoo needs a backend: pip install "keraszoo[jax]" (or [torch], or [tensorflow]).'
             )
         return getattr(importlib.import_module(f"keraszoo.{HOMES[name]}"), name)
-    if name == "data":
-        return importlib.import_module("keraszoo.data")
+    if name in ("data", "text"):
+        return importlib.import_module(f"keraszoo.{name}")
     raise AttributeError(f"module 'keraszoo' has no attribute {name!r}")
 
 
