@@ -104,7 +104,7 @@ def build(
         class_names=class_names,
     )
     if size := arguments.get("vocabulary_size"):
-        model.card |= dict(tokens=size, max_length=max_length, too_long=too_long)
+        model.card |= dict(tokens=as_plain(size), max_length=max_length, too_long=too_long)
     model.tokenizers = tokenizers
     recipe = found.recipe if task in (None, found.task) else plain(found.recipe)
     model.compile(**purpose.scoring({**defaults(builder), **arguments}, **recipe))

@@ -82,18 +82,24 @@ class Reading:
             self.check_batch(*in_three(found.take(np.arange(start, min(start + 256, found.count)))))
         return found
 
-    def encode(self, texts, name="x"):
+    def encode(self, texts, name="x", tokenizer=None):
         """Token numbers of texts: a list of int32 arrays, as the model takes them but for padding.
+
+        Args:
+            texts: Strings, or lists of words.
+            name: What they are called, for messages.
+            tokenizer: Of another language than the one that is read; nothing is cut off then.
 
         Raises:
             ValueError: As of `read`.
         """
-        texts = check_texts(name, texts, words=self.tokenizer.kind == "given")
-        found = self.tokenizer.encode_many(texts)
+        reader = tokenizer or self.tokenizer
+        texts = check_texts(name, texts, words=reader.kind == "given")
+        found = reader.encode_many(texts)
         for i, numbers in enumerate(found):
             if not len(numbers):
                 raise ValueError(f"{name}[{i}] is empty: there is nothing to read in {texts[i]!r}.")
-        lost = [i for i, numbers in enumerate(found) if (numbers == self.tokenizer.unknown).all()]
+        lost = [i for i, numbers in enumerate(found) if (numbers == reader.unknown).all()]
         if lost and len(lost) == len(found):
             raise ValueError(
                 f"{name} holds only tokens that {self.name} does not know, such as {texts[lost[0]][:3]!r}: is this the "
@@ -104,7 +110,7 @@ class Reading:
                 f"{len(lost)} of {len(found)} texts hold no known token, the first is {name}[{lost[0]}].",
                 stacklevel=4,
             )
-        return self.fitted(found, name)
+        return self.fitted(found, name) if tokenizer is None else found
 
     @property
     def fixed_length(self):

@@ -1,0 +1,45 @@
+"""A function that reads variables, made fast where it is called again and again, as for each token of a text."""
+
+import functools
+
+import keras
+
+BACKEND = keras.backend.backend()
+
+if BACKEND == "jax":
+    import jax
+elif BACKEND == "tensorflow":
+    import tensorflow as tf
+else:
+    import torch
+
+
+def compiled(fn, variables):
+    """`fn`, compiled once for each shape of its arguments; on torch, run as it comes. It records no gradients.
+
+    Args:
+        fn: Function of arrays and tensors, or structures of these, that returns tensors. It may read `variables`,
+            and assigns none.
+        variables: Keras variables. Each call sees their values of that moment.
+
+    Returns:
+        A function of the same arguments.
+    """
+    variables = list(variables)
+    if BACKEND == "jax":
+
+        @jax.jit
+        def pure(values, *arguments):
+            with keras.StatelessScope(zip(variables, values, strict=True)):
+                return fn(*arguments)
+
+        return lambda *arguments: pure([v.value for v in variables], *arguments)
+    if BACKEND == "tensorflow":
+        return tf.function(fn, autograph=False)
+
+    @functools.wraps(fn)
+    def eager(*arguments):
+        with torch.no_grad():
+            return fn(*keras.tree.map_structure(keras.ops.convert_to_tensor, arguments, none_is_leaf=False))
+
+    return eager
