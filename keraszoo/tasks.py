@@ -123,9 +123,9 @@ class Sequences(Task):
         else:
             x = rng.normal(size=shape).astype("float32")
         if length:
-            steps = x[:, :1] + np.arange(length)
+            steps = (x[:, :1] > 0) + np.arange(length)
         elif return_sequences:
-            steps = x if vocabulary_size else 3 * x[..., 0]
+            steps = x if vocabulary_size else x[..., 0] > 0
         else:
             steps = np.arange(count)
         if num_values:
@@ -224,6 +224,29 @@ class Reconstruction(Task):
 
 
 @dataclass(frozen=True)
+class Language(Task):
+    """As `Task`, for models that foretell the next token at each place of a text."""
+
+    gives: str = "text"  # to fit on
+    verb: str = "generate(prompt)"
+
+    def scoring(self, config=None, **arguments):
+        """As of `Task`; the logs hold the perplexity, which follows from the loss."""
+        return {**super().scoring(config, **arguments), "metrics": []}
+
+    def example(self, count, *, input_shape, vocabulary_size, **config):
+        """A batch of pieces of a text in which each token always follows the same one.
+
+        Returns:
+            x, y: (count, time), int32, from 1; `y` is what follows `x`.
+        """
+        (time,) = input_shape
+        places = 3 * np.arange(count)[:, None] + np.arange(time + 1)
+        text = (1 + places % (vocabulary_size - 1)).astype("int32")
+        return text[:, :-1], text[:, 1:]
+
+
+@dataclass(frozen=True)
 class Game:
     """As `Task`, for models in which several players learn, each with a loss of its own."""
 
@@ -315,7 +338,7 @@ class WordVectors:
 
     def memorises(self, model, x, y, epochs=400):
         """Whether fitting one batch, in long steps, brings the loss below 5 % of where it started."""
-        model.optimizer.learning_rate = 1.0
+        model.optimizer.learning_rate = 0.2
         first = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
         for _ in range(0, epochs, 40):
             model.fit(x, y, epochs=40, batch_size=len(x), verbose=0)
@@ -354,6 +377,27 @@ class Translation(Game):
         return x
 
 
+@dataclass(frozen=True)
+class Feedback(Game):
+    """As `Game`, for models that learn from labelled steps, with what came before at hand."""
+
+    def scoring(self, config=None, **arguments):
+        """Arguments for `compile`: an optimizer."""
+        return super().scoring(config, **{"learning_rate": 1e-3, **arguments})
+
+    def example(self, count, **config):
+        """As of `Sequences`, with a label for each step."""
+        return TASKS["sequence_classification"].example(count, **config, return_sequences=True)
+
+    def inputs(self, model, x):
+        """What `predict` takes."""
+        return x
+
+    def memorises(self, model, x, y, epochs=400):
+        """As of `Task`, when it runs freely."""
+        return Task.memorises(self, model, x, y, epochs)
+
+
 def ramps(rng, count, height, width, channels):
     """Images whose colours change evenly in some direction: (count, height, width, channels), in [-0.5, 0.5].
 
@@ -373,7 +417,12 @@ TASKS = {
         stands_in_for=("classification", "image_classification"),
     ),
     "sequence_classification": Sequences("a class or numbers for a sequence, or for each step", "categories"),
+    "sequence_generation": Sequences("a class or numbers for each step, of one vector", "categories"),
+    "sequence_feedback": Feedback(
+        "a class or numbers for each step, by way of those before", "labelled steps", verb="predict(x)"
+    ),
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
+    "language_modeling": Language("the token that comes next, at each place of a text", "categories"),
     "image_reconstruction": Reconstruction("the image itself, by way of a code", "values"),
     "masked_image_modeling": Game(
         "what is hidden of an image, from what is visible", "images", verb="reconstruct(images)"

@@ -28,6 +28,7 @@ from keraszoo.layers.patches import PatchEmbedding as PatchEmbedding
 from keraszoo.layers.preprocessing import preprocessing as preprocessing
 from keraszoo.layers.recurrent import GRU as GRU
 from keraszoo.layers.recurrent import LSTM as LSTM
+from keraszoo.layers.recurrent import JordanRNN as JordanRNN
 from keraszoo.layers.recurrent import LeakyRNN as LeakyRNN
 from keraszoo.layers.recurrent import SimpleRNN as SimpleRNN
 from keraszoo.layers.recurrent import SkipRNN as SkipRNN

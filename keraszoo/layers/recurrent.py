@@ -191,6 +191,75 @@ class SkipRNN(SimpleRNN):
         return {**super().get_config(), "delay": self.delay}
 
 
+@keras.saving.register_keras_serializable("keraszoo")
+class JordanRNN(keras.layers.Layer):
+    """Units that see the last output, not the last state: `h_t = tanh(W x_t + U y_{t-1} + b)`, `o_t = V h_t + c`.
+
+    Jordan 1986, "Serial order: a parallel distributed processing approach". Without targets, `y_t` is what
+    the layer itself has said: `o_t`, or the class with the largest logit. With them it is what should
+    have been said; nothing depends on another step then, and all steps are worked out at once ("teacher
+    forcing": Williams, Zipser 1989, https://doi.org/10.1162/neco.1989.1.2.270).
+
+    Args:
+        units: Hidden units.
+        outputs: Classes, or values.
+        categories: Whether the outputs are logits of classes.
+
+    Shapes:
+        x:       (batch, time, features), floating.
+        targets: (batch, time), class numbers; or (batch, time, outputs), floating. Optional.
+        mask:    (batch, time), bool, True at real steps. With targets, others stand at the end only. Optional.
+        returns: (batch, time, outputs), float32.
+    """
+
+    def __init__(self, units, outputs, categories=True, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.outputs = outputs
+        self.categories = categories
+        self.supports_masking = True
+        self.supports_jit = recurrent.COMPILES
+
+    def build(self, shape, *others):
+        for name, sizes in (
+            ("kernel", (shape[-1], self.units)),
+            ("feedback_kernel", (self.outputs, self.units)),
+            ("output_kernel", (self.units, self.outputs)),
+        ):
+            setattr(self, name, self.add_weight(name=name, shape=sizes, initializer="glorot_uniform"))
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.output_bias = self.add_weight(name="output_bias", shape=(self.outputs,), initializer="zeros")
+
+    def call(self, x, targets=None, mask=None):
+        weights = self.feedback_kernel, self.output_kernel, self.output_bias
+        u, v, c = map(ops.convert_to_tensor, weights)
+
+        def said(z, last):
+            return ops.tanh(z + last @ u) @ v + c
+
+        if targets is not None:
+            last = ops.pad(self.fed(targets)[:, :-1], ((0, 0), (1, 0), (0, 0)))
+            outputs = said(ops.matmul(x, self.kernel) + self.bias, last)
+        else:
+            silence = ops.zeros((ops.shape(x)[0], self.outputs), x.dtype)
+
+            def step(z, states):
+                now = said(z, states[1])
+                return [now, self.fed(ops.argmax(now, axis=-1) if self.categories else now)]
+
+            outputs, _ = recurrent.scan(step, x, [silence, silence], self.kernel, self.bias, mask)
+        return ops.cast(outputs, "float32")
+
+    def fed(self, given):
+        """Classes or values, as the hidden units see them."""
+        if self.categories:
+            return ops.one_hot(ops.cast(given, "int32"), self.outputs, dtype=self.compute_dtype)
+        return ops.cast(given, self.compute_dtype)
+
+    def compute_output_spec(self, x, targets=None, mask=None):
+        return keras.KerasTensor((*x.shape[:-1], self.outputs), "float32")
+
+
 def without(arguments, *words):
     """The arguments, none of which may be one of the words, unless it says no."""
     if refused := [word for word in words if arguments.get(word)]:

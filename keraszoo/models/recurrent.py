@@ -13,7 +13,7 @@ begins with 1; the weights of leaky units are learned, where an echo state netwo
 """
 
 import keras
-from keras.layers import Bidirectional, Embedding, Masking
+from keras.layers import Bidirectional, Embedding, GlobalAveragePooling1D, Masking
 
 from keraszoo.layers import GRU, LSTM, Dense, Dropout, LeakyRNN, SimpleRNN, SkipRNN
 from keraszoo.registry import register
@@ -30,7 +30,7 @@ CELLS = {"simple_rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
     SIZES,
     task="sequence_classification",
     paper="https://www.deeplearningbook.org/contents/rnn.html",
-    tiny=dict(input_shape=(6, 3), units=8, num_classes=3),
+    tiny=dict(input_shape=(5, 3), units=16, num_classes=3),
     recipe=dict(global_clipnorm=1.0),
 )
 def rnn(
@@ -46,6 +46,7 @@ def rnn(
     embed_dim=128,
     mask_value=None,
     dropout=0.0,
+    pooling="last",
     name="rnn",
 ):
     """Classify a sequence, or each of its steps; or say numbers instead.
@@ -63,7 +64,10 @@ def rnn(
         vocabulary_size: Take token numbers below this; 0 is padding.
         embed_dim: Features of a token.
         mask_value: A step at which all features have this value is padding.
-        dropout: Probability of dropping a feature between layers, in [0, 1).
+        dropout: Probability of dropping a feature of a token, between layers and before the answer, in [0, 1):
+            everywhere but through time, as Zaremba et al. 2014, https://arxiv.org/abs/1409.2329, figure 2.
+        pooling: What a sequence is judged by: "last", the state after its last step; or "mean", the mean of all its
+            states, which learns faster where sequences are long and what matters may stand anywhere.
         name: Name of the model.
 
     Returns:
@@ -78,7 +82,7 @@ def rnn(
     """
     x = inputs = sequence_input(input_shape, vocabulary_size)
     x = features(x, vocabulary_size, embed_dim, mask_value)
-    x = stacked(one_of(cell), x, units, depth, bidirectional, return_sequences, dropout)
+    x = stacked(one_of(cell), x, units, depth, bidirectional, return_sequences, dropout, pooling)
     return keras.Model(inputs, answer(x, num_classes, num_values), name=name)
 
 
@@ -86,7 +90,7 @@ def rnn(
     "leaky_rnn",
     task="sequence_classification",
     paper="https://doi.org/10.1016/j.neunet.2007.04.016",
-    tiny=dict(input_shape=(6,), vocabulary_size=9, embed_dim=4, units=8, num_classes=3),
+    tiny=dict(input_shape=(4,), vocabulary_size=9, embed_dim=8, units=16, num_classes=3, leak=(1.0, 0.5)),
     recipe=dict(global_clipnorm=1.0),
 )
 def leaky_rnn(
@@ -102,6 +106,7 @@ def leaky_rnn(
     embed_dim=128,
     mask_value=None,
     dropout=0.0,
+    pooling="last",
     name="leaky_rnn",
 ):
     """Classify a sequence with units that forget at several rates.
@@ -110,7 +115,7 @@ def leaky_rnn(
         leak: The part of its state that a unit forgets at a step, in (0, 1]; several for as many groups
             of units.
         input_shape, num_classes, num_values, units, depth, bidirectional, return_sequences: As of `rnn`.
-        vocabulary_size, embed_dim, mask_value, dropout, name: As of `rnn`.
+        vocabulary_size, embed_dim, mask_value, dropout, pooling, name: As of `rnn`.
 
     Returns:
         A `keras.Model`, as of `rnn`.
@@ -124,7 +129,7 @@ def leaky_rnn(
 
     x = inputs = sequence_input(input_shape, vocabulary_size)
     x = features(x, vocabulary_size, embed_dim, mask_value)
-    x = stacked(layer, x, units, depth, bidirectional, return_sequences, dropout)
+    x = stacked(layer, x, units, depth, bidirectional, return_sequences, dropout, pooling)
     return keras.Model(inputs, answer(x, num_classes, num_values), name=name)
 
 
@@ -132,7 +137,7 @@ def leaky_rnn(
     "skip_rnn",
     task="sequence_classification",
     paper="https://doi.org/10.1109/72.548162",
-    tiny=dict(input_shape=(6, 3), delay=2, units=8, num_classes=3),
+    tiny=dict(input_shape=(5, 3), delay=2, units=16, num_classes=3),
     recipe=dict(global_clipnorm=1.0),
 )
 def skip_rnn(
@@ -148,6 +153,7 @@ def skip_rnn(
     embed_dim=128,
     mask_value=None,
     dropout=0.0,
+    pooling="last",
     name="skip_rnn",
 ):
     """Classify a sequence with units that also see what they were some steps ago.
@@ -155,7 +161,7 @@ def skip_rnn(
     Args:
         delay: How many steps ago, from 2.
         input_shape, num_classes, num_values, units, depth, bidirectional, return_sequences: As of `rnn`.
-        vocabulary_size, embed_dim, mask_value, dropout, name: As of `rnn`.
+        vocabulary_size, embed_dim, mask_value, dropout, pooling, name: As of `rnn`.
 
     Returns:
         A `keras.Model`, as of `rnn`.
@@ -169,7 +175,7 @@ def skip_rnn(
 
     x = inputs = sequence_input(input_shape, vocabulary_size)
     x = features(x, vocabulary_size, embed_dim, mask_value)
-    x = stacked(layer, x, units, depth, bidirectional, return_sequences, dropout)
+    x = stacked(layer, x, units, depth, bidirectional, return_sequences, dropout, pooling)
     return keras.Model(inputs, answer(x, num_classes, num_values), name=name)
 
 
@@ -199,17 +205,21 @@ def features(x, vocabulary_size, embed_dim, mask_value):
     return x if mask_value is None else Masking(mask_value, name="masking")(x)
 
 
-def stacked(layer, x, units, depth, bidirectional, return_sequences, dropout):
+def stacked(layer, x, units, depth, bidirectional, return_sequences, dropout, pooling):
     """Recurrent layers on top of each other."""
     if depth < 1:
         raise ValueError(f"depth must be at least 1, got {depth}.")
+    if pooling not in ("last", "mean"):
+        raise ValueError(f'pooling must be "last" or "mean", got {pooling!r}.')
+    mean = pooling == "mean" and not return_sequences
     for i in range(1, depth + 1):
         name = f"recurrent{i}"
-        one = layer(units, return_sequences=return_sequences or i < depth, name=name)
+        one = layer(units, return_sequences=return_sequences or mean or i < depth, name=name)
         x = Bidirectional(one, name=f"{name}_both")(x) if bidirectional else one(x)
         if dropout and i < depth:
             x = Dropout(dropout, name=f"dropout{i}")(x)
-    return x
+    x = GlobalAveragePooling1D(name="mean")(x) if mean else x
+    return Dropout(dropout, name="dropout")(x) if dropout else x
 
 
 def answer(x, num_classes, num_values):
