@@ -16,7 +16,7 @@ import keraszoo
 
 SUITS = {  # what is learned from each set in minutes on two cores
     "requests": dict(epochs=15, units=32, embed_dim=32),
-    "imdb_reviews": dict(epochs=8, vocabulary=10000, max_length=256, dropout=0.5, batch_size=64),
+    "imdb_reviews": dict(epochs=8, vocabulary=10000, max_length=256, dropout=0.5, pooling="mean"),
     "surnames": dict(epochs=15, batch_size=64, units=128, embed_dim=64, dropout=0.2),
     "clinc150": dict(epochs=15, batch_size=64, units=128, embed_dim=128, dropout=0.4),
 }
@@ -36,6 +36,7 @@ def parse():
     parser.add_argument("--dropout", type=float)
     parser.add_argument("--vocabulary", type=int, help="tokens that are known; else all")
     parser.add_argument("--max-length", type=int, help="tokens of a text that are read; else all")
+    parser.add_argument("--pooling", choices=["last", "mean"], help="judge by the last state, or by the mean of all")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate at the start")
@@ -43,7 +44,7 @@ def parse():
     parser.add_argument("--out", type=Path, default=Path("runs/classify_text"))
     options = parser.parse_args()
     for key, value in {**OTHERWISE, **SUITS[options.data]}.items():
-        if getattr(options, key) is None:
+        if getattr(options, key, None) is None:
             setattr(options, key, value)
     return options
 
@@ -113,6 +114,7 @@ def main():
         units=options.units,
         embed_dim=options.embed_dim,
         dropout=options.dropout,
+        pooling=options.pooling,
         bidirectional=True,
     )
     model.optimizer.learning_rate = options.rate

@@ -340,3 +340,12 @@ def test_names_in_tagged_text():
     assert entity_f1([tags], [half]) == pytest.approx(2 * 1 / (4 + 3))
     with pytest.raises(ValueError, match="as many tags"):
         entity_f1([tags], [tags[1:]])
+
+
+def test_the_mean_over_a_text_leaves_padding_out():
+    model = keraszoo.build("gru", vocabulary_size=20, pooling="mean", bidirectional=True, dropout=0.3, units=4, seed=0)
+    said = model.predict(np.array([[3, 4, 5, 0, 0], [3, 4, 5, 6, 7]]), verbose=0)
+    np.testing.assert_allclose(said[:1], model.predict(np.array([[3, 4, 5]]), verbose=0), rtol=1e-5, atol=1e-6)
+    assert [layer.name for layer in model.layers if "dropout" in layer.name] == ["dropout0", "dropout"]
+    with pytest.raises(ValueError, match='pooling must be "last" or "mean"'):
+        keraszoo.build("gru", pooling="max")

@@ -81,7 +81,7 @@ def rnn(
             given with it.
     """
     x = inputs = sequence_input(input_shape, vocabulary_size)
-    x = features(x, vocabulary_size, embed_dim, mask_value)
+    x = features(x, vocabulary_size, embed_dim, mask_value, dropout)
     x = stacked(one_of(cell), x, units, depth, bidirectional, return_sequences, dropout, pooling)
     return keras.Model(inputs, answer(x, num_classes, num_values), name=name)
 
@@ -128,7 +128,7 @@ def leaky_rnn(
         return LeakyRNN(units, leak=leak, **options)
 
     x = inputs = sequence_input(input_shape, vocabulary_size)
-    x = features(x, vocabulary_size, embed_dim, mask_value)
+    x = features(x, vocabulary_size, embed_dim, mask_value, dropout)
     x = stacked(layer, x, units, depth, bidirectional, return_sequences, dropout, pooling)
     return keras.Model(inputs, answer(x, num_classes, num_values), name=name)
 
@@ -174,7 +174,7 @@ def skip_rnn(
         return SkipRNN(units, delay=delay, **options)
 
     x = inputs = sequence_input(input_shape, vocabulary_size)
-    x = features(x, vocabulary_size, embed_dim, mask_value)
+    x = features(x, vocabulary_size, embed_dim, mask_value, dropout)
     x = stacked(layer, x, units, depth, bidirectional, return_sequences, dropout, pooling)
     return keras.Model(inputs, answer(x, num_classes, num_values), name=name)
 
@@ -196,16 +196,17 @@ def sequence_input(input_shape, vocabulary_size):
     return keras.Input(shape, name="sequence", dtype="int32" if vocabulary_size else None)
 
 
-def features(x, vocabulary_size, embed_dim, mask_value):
+def features(x, vocabulary_size, embed_dim, mask_value, dropout=0.0):
     """A vector for each step, and the mask of what is no padding."""
     if vocabulary_size and mask_value is not None:
         raise ValueError(f"Token 0 is padding: mask_value is for features, got {mask_value} with tokens.")
     if vocabulary_size:
-        return Embedding(vocabulary_size, embed_dim, mask_zero=True, name="embedding")(x)
+        x = Embedding(vocabulary_size, embed_dim, mask_zero=True, name="embedding")(x)
+        return Dropout(dropout, name="dropout0")(x) if dropout else x
     return x if mask_value is None else Masking(mask_value, name="masking")(x)
 
 
-def stacked(layer, x, units, depth, bidirectional, return_sequences, dropout, pooling):
+def stacked(layer, x, units, depth, bidirectional, return_sequences, dropout, pooling="last"):
     """Recurrent layers on top of each other."""
     if depth < 1:
         raise ValueError(f"depth must be at least 1, got {depth}.")
