@@ -247,6 +247,29 @@ class Language(Task):
 
 
 @dataclass(frozen=True)
+class Language(Task):
+    """As `Task`, for models that foretell the next token at each place of a text."""
+
+    gives: str = "text"  # to fit on
+    verb: str = "generate(prompt)"
+
+    def scoring(self, config=None, **arguments):
+        """As of `Task`; the logs hold the perplexity, which follows from the loss."""
+        return {**super().scoring(config, **arguments), "metrics": []}
+
+    def example(self, count, *, input_shape, vocabulary_size, **config):
+        """A batch of pieces of a text in which each token always follows the same one.
+
+        Returns:
+            x, y: (count, time), int32, from 1; `y` is what follows `x`.
+        """
+        (time,) = input_shape
+        places = 3 * np.arange(count)[:, None] + np.arange(time + 1)
+        text = (1 + places % (vocabulary_size - 1)).astype("int32")
+        return text[:, :-1], text[:, 1:]
+
+
+@dataclass(frozen=True)
 class Game:
     """As `Task`, for models in which several players learn, each with a loss of its own."""
 
@@ -422,6 +445,7 @@ TASKS = {
         "a class or numbers for each step, by way of those before", "labelled steps", verb="predict(x)"
     ),
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
+    "language_modeling": Language("the token that comes next, at each place of a text", "categories"),
     "language_modeling": Language("the token that comes next, at each place of a text", "categories"),
     "image_reconstruction": Reconstruction("the image itself, by way of a code", "values"),
     "masked_image_modeling": Game(
