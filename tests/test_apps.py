@@ -54,6 +54,14 @@ RUNS = {
         ["unet/model.keras", "unet/curves.png", "unet/history.csv", "overlays/film.gif", "worst.png"],
         "IoU of circle",
     ),
+    "translate.py": (
+        ["--count", "200", "--test", "20", "--units", "16", "--epochs", "1", "--beams", "2"],
+        [
+            *("attention.png", "comparison.csv", "with_attention/model.keras", "without_attention/curves.png"),
+            *("with_attention/said.txt", "with_attention/history.csv"),
+        ],
+        "with attention",
+    ),
     "translate_images.py": (
         ["--model", "cyclegan", "--filters", "2", "--count", "64", "--batch-size", "32", "--epochs", "2"],
         ["model.keras", "losses.png", "translations.png", "translations/film.gif", "history.csv"],
@@ -79,7 +87,7 @@ def test_app(app, tmp_path):
     assert said in done.stdout
     assert done.stderr == "", "a normal run prints no framework's log lines"
     for name in files:
-        assert (tmp_path / "out" / name).stat().st_size > 1000 or name.endswith(".csv")
+        assert (tmp_path / "out" / name).stat().st_size > 1000 or name.endswith((".csv", ".txt"))
 
 
 def test_help_helps():

@@ -7,6 +7,7 @@ from keraszoo.callbacks.overlays import Overlays
 from keraszoo.callbacks.reconstructions import Reconstructions
 from keraszoo.callbacks.run import RunFolder
 from keraszoo.callbacks.samples import Samples, Scatter
+from keraszoo.callbacks.texts import TextTranslations
 from keraszoo.callbacks.translations import Translations
 from keraszoo.callbacks.variety import Variety
 
@@ -21,6 +22,7 @@ __all__ = [
     "RunFolder",
     "Samples",
     "Scatter",
+    "TextTranslations",
     "Translations",
     "Variety",
 ]

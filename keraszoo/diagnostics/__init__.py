@@ -14,15 +14,19 @@ from keraszoo.diagnostics.samples import (
 )
 from keraszoo.diagnostics.segmentation import overlaps, worst
 from keraszoo.diagnostics.tagging import entities, entity_f1
+from keraszoo.diagnostics.translation import bleu, by_source, exact
 
 __all__ = [
     "Judge",
+    "bleu",
+    "by_source",
     "class_shares",
     "classes_seen",
     "coverage",
     "curve_error",
     "entities",
     "entity_f1",
+    "exact",
     "features",
     "frechet_distance",
     "overlaps",
