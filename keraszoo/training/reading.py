@@ -134,7 +134,7 @@ class Reading:
         if long:
             warnings.warn(
                 f"{len(long)} of {len(sequences)} texts have more than {most} tokens; what comes after is cut off.",
-                stacklevel=4,
+                stacklevel=5,
             )
         return [sequence[:most] for sequence in sequences] if long else sequences
 
