@@ -8,6 +8,8 @@ import numpy as np
 from keraszoo.layers.coding import BernoulliLoss
 from keraszoo.layers.losses import CodeDistanceLoss, PerceptronLoss
 from keraszoo.layers.segmentation import MeanIoU
+from keraszoo.layers.tree import NodeAccuracy, NodeCrossentropy, RootAccuracy
+from keraszoo.text.trees import Tree, flatten
 from keraszoo.training.optimizers import SGD, Adam, AdamW
 from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
 
@@ -247,26 +249,39 @@ class Language(Task):
 
 
 @dataclass(frozen=True)
-class Language(Task):
-    """As `Task`, for models that foretell the next token at each place of a text."""
+class Trees(Task):
+    """As `Task`, with an answer for each node of a tree."""
 
-    gives: str = "text"  # to fit on
-    verb: str = "generate(prompt)"
+    verb: str = "label(trees)"
 
-    def scoring(self, config=None, **arguments):
-        """As of `Task`; the logs hold the perplexity, which follows from the loss."""
-        return {**super().scoring(config, **arguments), "metrics": []}
+    def scoring(self, config=None, optimizer="adam", loss=None, **arguments):
+        """As of `Task`, with the accuracy of all labelled nodes and that of roots; gradients are clipped by norm."""
+        found = super().scoring(config, optimizer, **{"clipnorm": 5.0, **arguments})
+        return found | dict(loss=NodeCrossentropy(), metrics=[NodeAccuracy(), RootAccuracy()])
 
-    def example(self, count, *, input_shape, vocabulary_size, **config):
-        """A batch of pieces of a text in which each token always follows the same one.
+    def example(self, count, *, input_shape, num_classes, vocabulary_size, width=2, composition=None, **config):
+        """A batch of random binary trees, as tables; a node's class is the sum of its children's.
 
         Returns:
-            x, y: (count, time), int32, from 1; `y` is what follows `x`.
+            x: (count, rows, columns), int32; see `keraszoo.text.trees.Flat`, before which stand the words.
+            y: (count, rows, 2), int32: classes of words and of inner nodes, -1 where there are none.
         """
-        (time,) = input_shape
-        places = 3 * np.arange(count)[:, None] + np.arange(time + 1)
-        text = (1 + places % (vocabulary_size - 1)).astype("int32")
-        return text[:, :-1], text[:, 1:]
+        rng = np.random.default_rng(count)
+        rows, columns = input_shape[0] or 12, input_shape[1]
+        heads = composition == "child_sum"
+        x, y = np.zeros((count, rows, columns), "int32"), np.full((count, rows, 2), -1, "int32")
+        for i in range(count):
+            tokens = rng.integers(1, vocabulary_size, rows // width + 1)  # as many fit, whatever the tree
+            parts = [Tree(int(token % num_classes), str(token)) for token in tokens]
+            while len(parts) > 1:
+                at = int(rng.integers(len(parts) - 1))
+                pair = tuple(parts[at : at + 2])
+                parts[at : at + 2] = [Tree(sum(p.label for p in pair) % num_classes, None, pair)]
+            flat = flatten(parts[0], width, columns - 1 - heads, heads)
+            x[i, : len(flat.words), 0] = [int(word) for word in flat.words]
+            x[i, : len(flat.joins), 1:] = flat.joins
+            y[i][tuple(flat.places.T)] = [node.label for node in parts[0].nodes()]
+        return x, y
 
 
 @dataclass(frozen=True)
@@ -444,8 +459,8 @@ TASKS = {
     "sequence_feedback": Feedback(
         "a class or numbers for each step, by way of those before", "labelled steps", verb="predict(x)"
     ),
+    "tree_classification": Trees("one of several classes for each node of a tree", "categories"),
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
-    "language_modeling": Language("the token that comes next, at each place of a text", "categories"),
     "language_modeling": Language("the token that comes next, at each place of a text", "categories"),
     "image_reconstruction": Reconstruction("the image itself, by way of a code", "values"),
     "masked_image_modeling": Game(

@@ -38,3 +38,8 @@ from keraszoo.layers.segmentation import MeanDice as MeanDice
 from keraszoo.layers.segmentation import MeanIoU as MeanIoU
 from keraszoo.layers.transformer import MultiHeadAttention as MultiHeadAttention
 from keraszoo.layers.transformer import TransformerBlock as TransformerBlock
+from keraszoo.layers.tree import NodeAccuracy as NodeAccuracy
+from keraszoo.layers.tree import NodeCrossentropy as NodeCrossentropy
+from keraszoo.layers.tree import RootAccuracy as RootAccuracy
+from keraszoo.layers.tree import TreeLSTM as TreeLSTM
+from keraszoo.layers.tree import TreeRNN as TreeRNN

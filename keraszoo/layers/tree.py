@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keraszoo.backend import kernels
+from keraszoo.backend.levels import climb
 
 COMPOSITIONS = ("binary", "child_sum")
 
@@ -80,14 +81,13 @@ class Recursive(keras.layers.Layer):
         place = ops.where(children < 0, place, levels * nodes)
         only = children[..., 1:2] == 0 if children.shape[-1] > 1 else ops.ones_like(children) > 0
 
-        def level(i, states):
-            known = ops.take(ops.reshape(states, ((levels + 1) * nodes, size)), place[i], axis=0)
-            new = self.compose(from_words[i] + known, None if own is None else own[i], only[i])
-            return put(states, i, new)
+        def step(known, words, own, only):
+            return self.compose(words + known, own, only)
 
-        states = ops.zeros((levels + 1, nodes, size), words.dtype)
-        states = ops.fori_loop(0, levels, level, states)
-        states = ops.reshape(ops.flip(states[:-1], 0), (levels, self.width, batch, size))
+        states = climb(
+            step, place, [from_words, own, only], size, keras.backend.standardize_dtype(words.dtype)
+        )
+        states = ops.reshape(ops.flip(states, 0), (levels, self.width, batch, size))
         inner = ops.reshape(ops.moveaxis(self.visible(states), 2, 0), (batch, rows, self.units))
         return ops.stack([self.visible(words), inner], axis=2)
 
@@ -115,11 +115,6 @@ def pick(table, tree, numbers):
     return ops.take(table, ops.where(numbers > 0, numbers + tree * rows, 0), axis=0)
 
 
-def put(states, i, new):
-    """`states` with `new` as row `i`."""
-    return ops.scatter_update(states, ops.reshape(ops.cast(i, "int32"), (1, 1)), ops.expand_dims(new, 0))
-
-
 @keras.saving.register_keras_serializable("keraszoo")
 class TreeRNN(Recursive):
     """The recursive network: a node is `tanh(W [left; right] + b)`, a word is its vector.
@@ -142,8 +137,9 @@ class TreeRNN(Recursive):
         return vectors, None
 
     def compose(self, children, own, only):
+        left = children[:, 0]
         pair = ops.reshape(children, (-1, 2 * self.units))
-        return ops.where(only, children[:, 0], ops.tanh(kernels.dense(pair, self.kernel, self.bias)))
+        return ops.where(only, left, ops.tanh(kernels.dense(pair, self.kernel, self.bias)))
 
 
 @keras.saving.register_keras_serializable("keraszoo")
@@ -168,7 +164,9 @@ class TreeLSTM(Recursive):
     def __init__(self, units, composition="binary", two_biases=False, width=2, **kwargs):
         super().__init__(units, width, **kwargs)
         if composition not in COMPOSITIONS:
-            raise ValueError(f"composition must be one of {', '.join(map(repr, COMPOSITIONS))}, got {composition!r}.")
+            raise ValueError(
+                f"composition must be one of {', '.join(map(repr, COMPOSITIONS))}, got {composition!r}."
+            )
         self.composition = composition
         self.two_biases = two_biases
         self.heads = composition == "child_sum"
@@ -195,36 +193,31 @@ class TreeLSTM(Recursive):
         return bias + ops.convert_to_tensor(self.second_bias) if self.two_biases else bias
 
     def leaves(self, vectors):
-        units = self.units
         if self.heads:
             own = kernels.dense(vectors, self.word)
-            i, o, u = self.squashed(own[..., units:] + self.whole_bias()[units:])
-            c = i * u
-        else:
-            own, both = None, kernels.dense(vectors, self.word, self.word_bias)
-            c, o = both[..., :units], ops.sigmoid(both[..., units:])
-        return ops.concatenate([c, o * ops.tanh(c)], axis=-1), own
-
-    def squashed(self, gates):
-        """The gates i, o and u, of what goes into them."""
-        units = self.units
-        both = ops.sigmoid(gates[..., : 2 * units])
-        return both[..., :units], both[..., units:], ops.tanh(gates[..., 2 * units :])
+            return self.gated(own[..., self.units :] + self.whole_bias()[self.units :]), own
+        c, o = ops.split(kernels.dense(vectors, self.word, self.word_bias), 2, axis=-1)
+        return ops.concatenate([c, ops.sigmoid(o) * ops.tanh(c)], axis=-1), None
 
     def compose(self, children, own, only):
-        units = self.units
-        c, h = children[..., :units], children[..., units:]
         if self.heads:
-            own = own + self.whole_bias()
-            forget = ops.sigmoid(ops.expand_dims(own[:, :units], 1) + kernels.dense(h, self.forget))
-            i, o, u = self.squashed(own[:, units:] + kernels.dense(ops.sum(h, axis=1), self.sum))
-        else:
-            gates = kernels.dense(ops.reshape(h, (-1, 2 * units)), self.kernel, self.whole_bias())
-            forget = ops.reshape(ops.sigmoid(gates[:, : 2 * units]), (-1, 2, units))
-            i, o, u = self.squashed(gates[:, 2 * units :])
-        c = i * u + ops.sum(forget * c, axis=1)
-        states = ops.concatenate([c, o * ops.tanh(c)], axis=-1)
-        return states if self.heads else ops.where(only, children[:, 0], states)
+            c, h = ops.split(children, 2, axis=-1)
+            forget, gates = ops.split(own + self.whole_bias(), [self.units], axis=-1)
+            forget = ops.expand_dims(forget, 1) + kernels.dense(h, self.forget)
+            kept = ops.sum(ops.sigmoid(forget) * c, axis=1)
+            return self.gated(gates + kernels.dense(ops.sum(h, axis=1), self.sum), kept)
+        left, right = ops.unstack(children, axis=1)
+        (left_c, left_h), (right_c, right_h) = (ops.split(child, 2, axis=-1) for child in (left, right))
+        gates = kernels.dense(ops.concatenate([left_h, right_h], axis=-1), self.kernel, self.whole_bias())
+        left_f, right_f, gates = ops.split(gates, [self.units, 2 * self.units], axis=-1)
+        kept = ops.sigmoid(left_f) * left_c + ops.sigmoid(right_f) * right_c
+        return ops.where(only, left, self.gated(gates, kept))
+
+    def gated(self, gates, kept=0.0):
+        """The state, c and h side by side, of what goes into the gates i, o and u and what is kept of the children's c."""
+        i, o, u = ops.split(gates, 3, axis=-1)
+        c = ops.sigmoid(i) * ops.tanh(u) + kept
+        return ops.concatenate([c, ops.sigmoid(o) * ops.tanh(c)], axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "composition": self.composition, "two_biases": self.two_biases}
@@ -250,3 +243,82 @@ class Gates(keras.initializers.Initializer):
 
     def get_config(self):
         return {"units": self.units, "seed": self.uniform.seed}
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class NodeCrossentropy(keras.losses.Loss):
+    """Cross-entropy, from logits: the mean over all nodes of all trees that have a label.
+
+    Shapes:
+        y_true:  (batch, rows, 2), integers: class numbers, -1 where there is no label; or (batch,), of roots alone.
+        y_pred:  (batch, rows, 2, classes), floating: logits; a root is the second in the first row.
+        sample_weight: (batch,), floating. Optional.
+        returns: Scalar.
+    """
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        y_true, y_pred = nodes(y_true, y_pred)
+        there = ops.cast(y_true >= 0, "float32")
+        each = ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
+        right = ops.one_hot(ops.maximum(y_true, 0), y_pred.shape[-1], dtype="float32")
+        each = -ops.sum(each * right, axis=-1) * there
+        if sample_weight is not None:
+            weight = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+            each = each * ops.reshape(weight, (-1,) + (1,) * (len(each.shape) - 1))
+        return ops.sum(each) / ops.maximum(ops.sum(there), 1)
+
+    def call(self, y_true, y_pred):
+        return self(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class NodeAccuracy(keras.metrics.Mean):
+    """The share of labelled nodes whose largest logit is their label's. Shapes as of `NodeCrossentropy`."""
+
+    def __init__(self, name="accuracy", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true, y_pred = nodes(y_true, y_pred)
+        self.count_in(ops.cast(ops.argmax(y_pred, axis=-1), "int32") == y_true, y_true >= 0)
+
+    def count_in(self, right, there):
+        """Count nodes that are right among those that are there; both bool, of one shape."""
+        super().update_state(ops.cast(right, "float32"), ops.cast(there, "float32"))
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class RootAccuracy(NodeAccuracy):
+    """As `NodeAccuracy`, of roots alone.
+
+    Args:
+        neutral: Number of a class between those below it and those above. If given, what counts is whether a root is
+            on the right side of it, by the sum of the probabilities there; roots of that class do not count.
+    """
+
+    def __init__(self, neutral=None, name="root_accuracy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.neutral = neutral
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true, y_pred = nodes(y_true, y_pred)
+        if len(y_true.shape) == 3:
+            y_true, y_pred = y_true[:, 0, 1], y_pred[:, 0, 1]
+        if self.neutral is None:
+            self.count_in(ops.cast(ops.argmax(y_pred, axis=-1), "int32") == y_true, y_true >= 0)
+            return
+        shares = ops.softmax(ops.cast(y_pred, "float32"), axis=-1)
+        above = ops.sum(shares[:, self.neutral + 1 :], axis=-1) > ops.sum(shares[:, : self.neutral], axis=-1)
+        there = ops.logical_and(y_true >= 0, y_true != self.neutral)
+        self.count_in(above == (y_true > self.neutral), there)
+
+    def get_config(self):
+        return {**super().get_config(), "neutral": self.neutral}
+
+
+def nodes(y_true, y_pred):
+    """Labels and logits of the same nodes: labels (batch,) or (batch, 1) are those of roots."""
+    y_true = ops.cast(y_true, "int32")
+    if len(y_true.shape) < 3:
+        return ops.reshape(y_true, (-1,)), y_pred[:, 0, 1]
+    return y_true, y_pred

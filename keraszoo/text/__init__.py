@@ -9,3 +9,5 @@ from keraszoo.text.generation import generate as generate
 from keraszoo.text.sequences import padded as padded
 from keraszoo.text.sequences import windows as windows
 from keraszoo.text.tokenizer import Tokenizer as Tokenizer
+from keraszoo.text.trees import Tree as Tree
+from keraszoo.text.trees import flatten as flatten

@@ -120,7 +120,9 @@ class Bracket(NamedTuple):
             raise ValueError(f"The bracket {self.at} has no label.")
         label, *words = self.atoms
         if len(words) > 1:
-            raise ValueError(f"The bracket {self.at} holds several words, {words}: each needs one of its own.")
+            raise ValueError(
+                f"The bracket {self.at} holds several words, {words}: each needs one of its own."
+            )
         if not words and not self.children:
             raise ValueError(f"The bracket {self.at} holds a label, {label}, and no word.")
         return Tree(number(label, classes, names, self.at), *(words or [None]), tuple(self.children))
@@ -186,7 +188,9 @@ def flatten(tree, width=1, most=2, heads=False, name="tree"):
         if len(node.children) > most:
             raise ValueError(f"A node of {name} has {len(node.children)} children; {most} is the most.")
         if node.children and node.word is not None and not heads:
-            raise ValueError(f"A node of {name} has children and a word, {node.word!r}: only a child-sum takes both.")
+            raise ValueError(
+                f"A node of {name} has children and a word, {node.word!r}: only a child-sum takes both."
+            )
         if node.word is not None:
             words.append(node.word)
             word_of[i] = len(words)
