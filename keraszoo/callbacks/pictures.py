@@ -233,6 +233,64 @@ def players(path, rows):
     save(figure, path)
 
 
+def trees(path, tree, panels, class_names):
+    """A tree, drawn once for each opinion of its nodes, coloured from the first class (red) to the last (green).
+
+    Args:
+        path: The PNG file.
+        tree: A `keraszoo.text.Tree`; its own labels are not looked at.
+        panels: Dict from titles to (nodes, classes), floats in [0, 1]: probabilities of each node, in the order of
+            `tree.nodes()`. A node shows its likeliest class; its colour is the mean one.
+        class_names: A name for each class, in an order that means something.
+
+    Raises:
+        ValueError: A panel has not as many rows as the tree has nodes.
+    """
+    from matplotlib import colormaps
+
+    nodes = tree.nodes()
+    at = {node: i for i, node in enumerate(nodes)}
+    for title, shares in panels.items():
+        if np.shape(shares) != (len(nodes), len(class_names)):
+            raise ValueError(
+                f"{title!r} must hold {len(class_names)} probabilities for each of {len(nodes)} nodes, got shape "
+                f"{np.shape(shares)}."
+            )
+    across, up = np.zeros(len(nodes)), np.zeros(len(nodes))
+    leaves = [i for i, node in enumerate(nodes) if not node.children]
+    across[leaves] = np.arange(len(leaves))
+    for i in reversed(range(len(nodes))):  # children come after their parents
+        if below := [at[child] for child in nodes[i].children]:
+            across[i], up[i] = across[below].mean(), 1 + up[below].max()
+    width, height = max(5.0, 0.75 * len(leaves)), 1.5 + 0.42 * up.max()
+    figure, found = sheet(len(panels), width=width, height=height, columns=1)
+    classes = len(class_names)
+    for panel, (title, shares) in zip(found, panels.items(), strict=True):
+        for i, node in enumerate(nodes):
+            for child in node.children:
+                panel.plot(
+                    *zip((across[i], up[i]), (across[at[child]], up[at[child]]), strict=True),
+                    color="0.75",
+                    lw=1,
+                )
+        middle = np.asarray(shares) @ np.arange(classes) / max(classes - 1, 1)
+        panel.scatter(
+            across, up, s=170, c=colormaps["RdYlGn"](middle), edgecolors="0.4", linewidths=0.6, zorder=2
+        )
+        for i, node in enumerate(nodes):
+            number = str(np.argmax(shares[i]))
+            panel.text(across[i], up[i], number, ha="center", va="center", fontsize=8, zorder=3)
+            if node.word is not None:
+                panel.text(across[i], up[i] - 0.55, short(node.word, 12), ha="center", va="top", fontsize=9)
+        panel.set_title(title, fontsize=10)
+        panel.set_xlim(-0.7, len(leaves) - 0.3)
+        panel.set_ylim(-1.4, up.max() + 0.6)
+        panel.set_axis_off()
+    key = ", ".join(f"{k} {name}" for k, name in enumerate(class_names))
+    figure.supxlabel(key, fontsize=8, color=MUTED)
+    save(figure, path)
+
+
 def animation(path, files, seconds=0.2, most=100):
     """Pictures one after the other, as a film; the last one stays for two seconds.
 

@@ -3,7 +3,7 @@
 import inspect
 from pathlib import Path
 
-from keraszoo.data import directory, embedded, folder, from_tfds, pairs, sentences, texts
+from keraszoo.data import directory, embedded, folder, from_tfds, pairs, sentences, texts, treebank
 from keraszoo.data.dataset import Dataset, divided
 from keraszoo.registry import nearest
 
@@ -35,6 +35,8 @@ SETS = {
         texts.wikisplit,
         texts.wikitext2,
         texts.wnut17_ner,
+        treebank.sentiment_trees,
+        treebank.sst_trees,
     )
 }
 

@@ -10,7 +10,7 @@ PIECES = re.compile(r"[()]|[^ \t\r\n()]+")  # a word may hold a space that does 
 NUMBER = re.compile(r"-?\d+")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Tree:
     """A node and what hangs below it.
 
@@ -46,29 +46,33 @@ class Tree:
         if not isinstance(text, str):
             raise ValueError(f"{name} must be a text with a tree in brackets, got {type(text).__name__}.")
         names = [] if classes is None or isinstance(classes, int) else list(map(str, classes))
+        most = len(names) or classes
         open_nodes, root, labelled = [], None, None
-        for piece in PIECES.finditer(text):
-            piece, at = piece.group(), f"at character {piece.start() + 1} of {name}"
+        for found in PIECES.finditer(text):
+            piece = found.group()
             if root is not None:
-                raise ValueError(f"{piece!r} {at} stands behind the end of the tree: brackets do not match.")
+                raise wrong(
+                    name, found.start(), f"{piece!r} stands behind the end of the tree: brackets do not match"
+                )
             if piece == "(":
-                open_nodes.append(Bracket(at, [], []))
+                open_nodes.append((found.start(), [], []))
             elif not open_nodes:
-                raise ValueError(f"A tree begins with an opening bracket; got {piece!r} {at}.")
+                raise wrong(name, found.start(), f"a tree begins with an opening bracket, not with {piece!r}")
             elif piece == ")":
-                node = open_nodes.pop().closed(labelled, classes, names)
+                node = closed(cls, *open_nodes.pop(), labelled, most, names, name)
                 if open_nodes:
-                    open_nodes[-1].children.append(node)
+                    open_nodes[-1][2].append(node)
                 else:
                     root = node
             else:
                 if labelled is None:
                     labelled = piece in names or NUMBER.fullmatch(piece) is not None
-                open_nodes[-1].atoms.append(piece)
-                if not labelled:
-                    open_nodes[-1].children.append(cls(None, piece))
+                if labelled:
+                    open_nodes[-1][1].append(piece)
+                else:
+                    open_nodes[-1][2].append(cls(None, piece))
         if root is None and open_nodes:
-            raise ValueError(f"The bracket {open_nodes[-1].at} is never closed.")
+            raise wrong(name, open_nodes[-1][0], "this bracket is never closed")
         if root is None:
             raise ValueError(f"{name} is empty: there is no tree in it.")
         return root
@@ -98,46 +102,43 @@ class Tree:
         return "".join(parts).strip().replace("( (", "((")
 
 
-class Bracket(NamedTuple):
-    """A bracket that is still open."""
-
-    at: str  # where, for messages
-    atoms: list  # what it holds besides brackets
-    children: list
-
-    def closed(self, labelled, classes, names):
-        """The `Tree` that it holds.
-
-        Raises:
-            ValueError: It holds none.
-        """
-        if not self.atoms and not self.children:
-            raise ValueError(f"The bracket {self.at} is empty.")
-        if not labelled:
-            one = len(self.children) == 1 and self.atoms
-            return self.children[0] if one else Tree(None, None, tuple(self.children))
-        if not self.atoms:
-            raise ValueError(f"The bracket {self.at} has no label.")
-        label, *words = self.atoms
-        if len(words) > 1:
-            raise ValueError(
-                f"The bracket {self.at} holds several words, {words}: each needs one of its own."
-            )
-        if not words and not self.children:
-            raise ValueError(f"The bracket {self.at} holds a label, {label}, and no word.")
-        return Tree(number(label, classes, names, self.at), *(words or [None]), tuple(self.children))
+def wrong(name, at, what):
+    """The error of a text that is no tree."""
+    return ValueError(f"{name}, character {at + 1}: {what}.")
 
 
-def number(label, classes, names, at):
-    """The class number that a label stands for."""
+def closed(cls, at, atoms, children, labelled, most, names, name):
+    """The `Tree` that a bracket holds.
+
+    Args:
+        cls: `Tree`.
+        at: Where the bracket was opened.
+        atoms: A label and a word, as far as they are there; none in trees without labels.
+        children: `Tree`s.
+        labelled: Whether trees have labels.
+        most: How many classes there are, or None.
+        names: Of the classes, or none.
+        name: What the text is called.
+    """
+    if not atoms and not children:
+        raise wrong(name, at, "this bracket is empty")
+    if not labelled:
+        alone = len(children) == 1 and not children[0].children
+        return children[0] if alone else cls(None, None, tuple(children))
+    if not atoms:
+        raise wrong(name, at, "this bracket has no label")
+    label, *words = atoms
+    if len(words) > 1:
+        raise wrong(name, at, f"this bracket holds several words, {words}; each needs a bracket of its own")
+    if not words and not children:
+        raise wrong(name, at, f"this bracket holds a label, {label}, and no word")
     if label in names:
-        return names.index(label)
-    most = len(names) or classes
-    if not NUMBER.fullmatch(label) or int(label) < 0 or (most and int(label) >= most):
+        label = names.index(label)
+    elif not NUMBER.fullmatch(label) or int(label) < 0 or (most and int(label) >= most):
         expected = f"a number from 0 to {most - 1}" if most else "a number from 0"
-        known = f", or one of {', '.join(names)}" if names else ""
-        raise ValueError(f"The label of the bracket {at} must be {expected}{known}, got {label!r}.")
-    return int(label)
+        known = f" or one of {', '.join(names)}" if names else ""
+        raise wrong(name, at, f"the label of this bracket must be {expected}{known}, not {label!r}")
+    return cls(int(label), words[0] if words else None, tuple(children))
 
 
 class Flat(NamedTuple):
@@ -180,7 +181,7 @@ def flatten(tree, width=1, most=2, heads=False, name="tree"):
         ValueError: A node has more children than `most`, or a word besides children without `heads`.
     """
     nodes = tree.nodes()
-    number = {id(node): i for i, node in enumerate(nodes)}
+    number = {node: i for i, node in enumerate(nodes)}
     if len(number) < len(nodes):
         raise ValueError(f"{name} holds the same node in two places: make a Tree for each.")
     words, word_of = [], {}
@@ -196,18 +197,18 @@ def flatten(tree, width=1, most=2, heads=False, name="tree"):
             word_of[i] = len(words)
     way_down = [0] * len(nodes)
     for i in reversed(range(len(nodes))):  # children come after their parents
-        way_down[i] = 1 + max((way_down[number[id(child)]] for child in nodes[i].children), default=-1)
+        way_down[i] = 1 + max((way_down[number[child]] for child in nodes[i].children), default=-1)
     row_of, ready, level = {}, [0], 0
     while ready:
         ready.sort(key=lambda i: -way_down[i])
         chosen, ready = ready[:width], ready[width:]
         row_of.update({i: level * width + k for k, i in enumerate(chosen)})
-        ready += [number[id(c)] for i in chosen for c in nodes[i].children if c.children]
+        ready += [number[c] for i in chosen for c in nodes[i].children if c.children]
         level += 1
     rows = -(-max(len(words), level * width) // width) * width
     joins = np.zeros((rows, heads + most), "int32")
     for i, row in row_of.items():
-        children = [number[id(c)] for c in nodes[i].children]
+        children = [number[c] for c in nodes[i].children]
         found = [-1 - row_of[c] if c in row_of else word_of[c] for c in children]
         if heads:
             joins[row, 0] = word_of.get(i, 0)
