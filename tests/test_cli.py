@@ -539,3 +539,24 @@ def test_texts_are_trained_on_and_predicted_from(tmp_path):
     assert [line.split()[1] for line in done.stdout.splitlines()[1:]] == ["i", "like", "eating", "apple"]
     done = invoke("train", "mlp", "--data", "requests", "--out", tmp_path / "no")
     assert done.exit_code == 2 and "mlp is for classification; requests holds texts" in done.stderr
+
+
+def test_translators_and_language_models_are_trained_and_asked(tmp_path):
+    sizes = ["--set", "units=8", "--set", "depth=1", "--batch-size", 8]
+    run = tmp_path / "numbers"
+    small = ["--set", "embed_dim=8", "--set", "length=12"]
+    done = invoke("train", "seq2seq", "--data", "number_words", "--smoke", *sizes, *small, "--out", run)
+    assert done.exit_code == 0 and "best epoch: 1 of 1" in done.stdout, done.output
+    done = invoke("predict", run / "best.keras", "105", "--json")
+    (answer,) = json.loads(done.stdout)
+    assert answer["input"] == "105" and set(answer["text"].split()) <= set(
+        keraszoo.load(run / "best.keras").tokenizers[1].tokens
+    )
+
+    tokenizer = keraszoo.text.Tokenizer.learn(["to be or not to be"])
+    speaker = keraszoo.build("rnn_language_model", vocabulary=tokenizer, units=8, depth=1)
+    speaker.save(tmp_path / "speaker.keras")
+    done = invoke("predict", tmp_path / "speaker.keras", "to be")
+    assert (
+        done.exit_code == 0 and done.stdout.splitlines()[0] == "to be" and len(done.stdout.splitlines()) == 2
+    )

@@ -40,8 +40,8 @@ def run(record, folder, resumed):
     """
     options = record["options"]
     purpose = TASKS[registry.entry(options["name"]).task]
-    game = isinstance(purpose, Game)
     loaded = load_data(options, purpose)
+    game = plays(purpose, loaded)
     keeper = RunFolder(folder, None, None) if game else RunFolder(folder, options["patience"] or None)
     if resumed:
         model = front.load(keeper.last)
@@ -83,7 +83,7 @@ def run(record, folder, resumed):
         record["scores"] = scores(keeper, test)
         record["seconds"] += time.monotonic() - begun
         save(record, folder)
-        show(record["scores"], keeper, purpose)
+        show(record["scores"], keeper, game, loaded, purpose)
     except (KeyboardInterrupt, Terminated) as stop:
         record["seconds"] += time.monotonic() - begun
         save(record, folder)
@@ -108,9 +108,9 @@ def load_data(options, purpose):
     """
     more = asked(options)
     loaded = sets.load(options["data"], **more)
-    if not isinstance(purpose, Game) and loaded.validation is None:
+    if not plays(purpose, loaded) and loaded.validation is None:
         loaded = sets.load(options["data"], validation=SHARE, **more)
-    if not hasattr(purpose, "gives"):
+    if loaded.value_range is None or not hasattr(purpose, "gives"):
         return loaded
     images = loaded.task in ("images", "image_classification") and isinstance(loaded.train, tuple)
     fits = {
@@ -119,7 +119,7 @@ def load_data(options, purpose):
         "labelled images": images and loaded.task == "image_classification",
         "pairs": loaded.task == "image_translation",
         "domains": loaded.task in ("image_translation", "unpaired_image_translation"),
-    }[purpose.gives]
+    }.get(purpose.gives, False)
     if not fits:
         raise ValueError(
             f"{options['name']} learns from {purpose.gives}; {loaded.name} holds data for {loaded.task}."
@@ -133,6 +133,11 @@ def load_data(options, purpose):
 
     parts = {name: prepared(getattr(loaded, name)) for name in ("train", "validation", "test")}
     return dataclasses.replace(loaded, **parts)
+
+
+def plays(purpose, loaded):
+    """Whether several players learn, so that no single loss tells the best epoch."""
+    return isinstance(purpose, Game) and loaded.value_range is not None
 
 
 def scaled(images, old, new):
@@ -291,10 +296,10 @@ def scores(keeper, test):
     return {"epochs": len(keeper.rows), "best_epoch": best["epoch"], **found}
 
 
-def show(found, keeper, purpose):
+def show(found, keeper, game, loaded, purpose):
     """Print the scores as a table, and where the files are."""
     parts = [part for part in ("training", "validation", "test") if found[part]]
-    which = "last" if isinstance(purpose, Game) else "best"
+    which = "last" if game else "best"
     table = Table(f"{which} epoch: {found['best_epoch']} of {found['epochs']}", *parts, box=SIMPLE)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -302,7 +307,7 @@ def show(found, keeper, purpose):
         numbers = (found[part].get(name) for part in parts)
         table.add_row(name.replace("_", " "), *("" if n is None else f"{n:.4f}" for n in numbers))
     Console().print(table)
-    if hasattr(purpose, "verb"):
+    if hasattr(purpose, "verb") and loaded.value_range is not None:
         click.echo(f'Try it, in Python: keraszoo.load("{keeper.best}").{purpose.verb}')
     else:
         click.echo(f"Try it: keraszoo predict {keeper.best} INPUT")
