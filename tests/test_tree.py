@@ -132,19 +132,20 @@ def test_gradients_are_those_of_one_node_after_the_other(kind):
         row[tuple(at.T)] = 1
 
     def at_once():
-        return ops.sum(layer(x, joins) * (weigh * there))
+        return ops.sum(layer(x, joins) * ops.convert_to_tensor(weigh * there))
 
     def in_turn():
         total = 0.0
         for i, (tree, at) in enumerate(zip(trees, places, strict=True)):
             states = one_by_one(layer, tree, x[i])
-            total = total + ops.sum(layer.visible(states) * weigh[i][tuple(at.T)])
+            total = total + ops.sum(layer.visible(states) * ops.convert_to_tensor(weigh[i][tuple(at.T)]))
         return total
 
     (first, ours), (second, plain) = (
         value_and_grad(f, layer.trainable_variables) for f in (at_once, in_turn)
     )
-    np.testing.assert_allclose(float(first), float(second), rtol=1e-5)
+    first, second = map(ops.convert_to_numpy, (first, second))
+    np.testing.assert_allclose(first, second, rtol=1e-5)
     for weight, a, b in zip(layer.trainable_variables, ours, plain, strict=True):
         a, b = ops.convert_to_numpy(a), ops.convert_to_numpy(b)
         assert np.abs(b).max() > 1e-3
@@ -248,7 +249,7 @@ def test_levels_are_few_and_children_come_later():
         4,
         8,
     ):  # no schedule has fewer levels: they are as many as inner nodes need, or those near the root
-        levels = min(k + -(-(63 - (2**k - 1)) // width) for k in range(7) if 2**k >= width)
+        levels = max(k + -(-(63 - (2**k - 1)) // width) for k in range(7))
         assert len(flatten(balanced, width).joins) == max(64, width * levels)
 
 
@@ -261,7 +262,7 @@ def read(**more):
 
 def test_steps_are_traced_once_for_each_size():
     model, data = read(input_shape=(None, 3))
-    batches = model.read(data.train[0], batch_size=6, shuffle=True, seed=0, buckets=3)
+    batches = model.read(data.train[0], batch_size=6, shuffle=True, seed=0)
     shapes, traces = set(), []
     seen = model.recursive.compose
     object.__setattr__(model.recursive, "compose", lambda *a: traces.append(1) or seen(*a))
@@ -269,7 +270,7 @@ def test_steps_are_traced_once_for_each_size():
         batches.epoch = epoch
         shapes |= {x.shape for x, _ in batches}
         assert {y.shape for _, y in batches} <= {(*shape[:2], 2) for shape in shapes}
-    assert len(shapes) <= 3
+    assert {shape[1] for shape in shapes} <= {8, 12, 16, 24, 32, 48}
     model.fit(batches, epochs=2, verbose=0)
     before = len(traces)
     model.fit(batches, epochs=3, verbose=0)
@@ -490,7 +491,7 @@ def test_trees_read_and_written_are_the_same():
     deep = "(2 w)"
     for _ in range(3000):  # deeper than Python likes to call
         deep = f"(2 {deep} (2 w))"
-    assert str(Tree.parse(deep)) == deep and len(flatten(Tree.parse(deep)).joins) == 6000
+    assert str(Tree.parse(deep)) == deep and len(flatten(Tree.parse(deep), 2).joins) == 6000
 
 
 def test_a_tree_is_drawn(tmp_path):

@@ -24,16 +24,26 @@ from keraszoo.training.bucketed import Bucketed
 
 
 class Forest(Bucketed):
-    """Trees in batches, those of like size together: `Bucketed`, with finer buckets, in which no label is -1.
+    """Trees in batches, those of like size together: `Bucketed`, with sizes that are the same for all data.
+
+    These are 8, 12, 16, 24, 32, 48 and so on, so that a compiled step for one set of trees serves another.
 
     Args:
         x: List of (rows, columns), integers: tables of trees.
-        y: List of (rows, 2), integers, or an array (count,), or None.
-        **batching: As of `Bucketed`.
+        y: List of (rows, 2), integers, -1 where there is no label; or an array (count,); or None.
+        sample_weight: (count,), or None.
+        width: Rows are a multiple of this.
+        length: Rows of all tables, for a model that takes one size only.
+        **batching: `batch_size`, `shuffle`, `seed` and `initial_epoch`, as of `Batches`.
     """
 
-    def __init__(self, x, y=None, sample_weight=None, **batching):
-        super().__init__(x, [v + 1 for v in y] if isinstance(y, list) else y, sample_weight, **batching)
+    def __init__(self, x, y=None, sample_weight=None, width=1, length=None, **batching):
+        y = [labels + 1 for labels in y] if isinstance(y, list) else y  # what is filled up becomes 0
+        super().__init__(x, y, sample_weight, length=length, **batching)
+        steps = [size * 2**k for k in range(3, 32) for size in (1, 1.5)]
+        rows = [steps[np.searchsorted(steps, most)] for most in self.lengths]
+        self.bounds = np.array([length]) if length else np.unique(-(-np.array(rows, int) // width) * width)
+        self.epoch = self.epoch  # make batches anew
 
     def take(self, rows):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(super().take(rows))
@@ -104,9 +114,10 @@ class TreeNetwork(Network):
                     f"{name}[{i}] needs {len(flat.joins)} rows; {self.name} takes {self.most_tokens} at most, and a tree "
                     "cannot be cut off."
                 )
-            column = np.zeros((len(flat.joins), 1), "int32")
-            column[: len(numbers), 0] = numbers
-            found.append(np.hstack([column, flat.joins]))
+            table = np.zeros((self.fixed_length or len(flat.joins), 1 + flat.joins.shape[1]), "int32")
+            table[: len(numbers), 0] = numbers
+            table[: len(flat.joins), 1:] = flat.joins
+            found.append(table)
             places.append(flat.places)
         return found, places
 
@@ -131,10 +142,13 @@ class TreeNetwork(Network):
                 y.append(labels)
         else:
             y = self.labels(y)
-        batching = {"buckets": 8, "multiple": self.recursive.width, **batching}
-        forest = Forest(found, y, sample_weight, length=self.fixed_length, **batching)
+        forest = Forest(found, y, sample_weight, self.recursive.width, self.fixed_length, **batching)
         for start in range(0, forest.count, 256):
-            self.check_batch(*keras.utils.unpack_x_y_sample_weight(forest.take(np.arange(start, min(start + 256, forest.count)))))
+            self.check_batch(
+                *keras.utils.unpack_x_y_sample_weight(
+                    forest.take(np.arange(start, min(start + 256, forest.count)))
+                )
+            )
         return forest
 
     def predict(self, x, batch_size=None, verbose="auto", **kwargs):

@@ -10,7 +10,7 @@ PIECES = re.compile(r"[()]|[^ \t\r\n()]+")  # a word may hold a space that does 
 NUMBER = re.compile(r"-?\d+")
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Tree:
     """A node and what hangs below it.
 
@@ -88,6 +88,9 @@ class Tree:
     def words(self):
         """All words, in the order of their brackets."""
         return [node.word for node in self.nodes() if node.word is not None]
+
+    def __repr__(self):
+        return f"<Tree: {self}>"
 
     def __str__(self):
         parts, waiting = [], [self]
