@@ -48,6 +48,14 @@ RUNS = {
         ["model.keras", "comparison.png", "comparison.csv", "hidden_75_seed_0/film.gif"],
         "from scratch: test accuracy",
     ),
+    "model_language.py": (
+        ["--count", "4000", "--orders", "3", "--units", "4", "--epochs", "1", "--length", "9"],
+        [
+            *("perplexities.png", "perplexities.csv", "samples.txt", "neural_ngram/curves.png"),
+            *("neural_ngram/model.keras", "rnn_language_model/model.keras"),
+        ],
+        "3-gram, kneser ney",
+    ),
     "show_attention.py": (["--epochs", "1", "--count", "2"], ["model.keras", "attention.png"], "image 2:"),
     "segment_images.py": (
         ["--filters", "2", "4", "--count", "32", "--epochs", "2"],

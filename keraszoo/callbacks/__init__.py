@@ -10,6 +10,7 @@ from keraszoo.callbacks.samples import Samples, Scatter
 from keraszoo.callbacks.texts import TextTranslations
 from keraszoo.callbacks.translations import Translations
 from keraszoo.callbacks.variety import Variety
+from keraszoo.callbacks.written import Written
 
 __all__ = [
     "Balance",
@@ -25,4 +26,5 @@ __all__ = [
     "TextTranslations",
     "Translations",
     "Variety",
+    "Written",
 ]

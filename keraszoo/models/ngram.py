@@ -140,14 +140,9 @@ class NGram(LanguageModel, Architecture):
         """
         if refused := [key for key in kwargs if kwargs[key] is not None]:
             raise ValueError(f"{self.name} counts, and takes no {', '.join(refused)}.")
-        if self.is_text(x):
-            if y is not None:
-                raise ValueError("A text is its own answer: give no y with it.")
-            x = self.running(x)[None]
         if validation_split and validation_data is None:
-            if y is None:
-                (x, validation_data), y = self.batches.split(x[0], validation_split), None
-                x = x[None]
+            if self.is_running(x, y):
+                x, validation_data = self.batches.split(self.running(x), validation_split)
             else:
                 (x, y), validation_data = self.batches.split((x, y), validation_split)
         rows = self.rows(x, y)
@@ -174,19 +169,21 @@ class NGram(LanguageModel, Architecture):
         return self.history
 
     def rows(self, x, y=None):
-        """Token numbers as rows of running text, (count, length): what `fit` and `evaluate` take.
+        """What `fit` and `evaluate` take, as rows of running text: (count, length) token numbers.
 
         Raises:
             ValueError: As of `fit`.
         """
+        if self.is_running(x, y):
+            if y is not None:
+                raise ValueError("A text is its own answer: give no y with it.")
+            return self.running(x)[None]
         if isinstance(x, keras.utils.PyDataset):
             x, y = (np.concatenate(part) for part in zip(*(x[i] for i in range(len(x))), strict=True))
-        if y is None:
-            return np.asarray(x)
         self.check_batch(x, y)
         x, y = checks.arrays((x, y))
         checks.check_tokens("x", x, self.vocabulary_size, self.name)
-        if (x[:, 1:] != y[:, :-1]).any():
+        if y is None or (x[:, 1:] != y[:, :-1]).any():
             raise ValueError(f"y must be x moved on by a token: {self.name} takes the two for one text.")
         return np.concatenate([x[:, :1], y], axis=1)
 
@@ -287,7 +284,7 @@ class NGram(LanguageModel, Architecture):
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, return_dict=False, **kwargs
     ):
         """The loss, in nats per token, and the perplexity, of text or of `x, y`; with `return_dict`, by name."""
-        found = self.logs(self.running(x)[None] if self.is_text(x) else self.rows(x, y))
+        found = self.logs(self.rows(x, y))
         return found if return_dict else list(found.values())
 
     test_on_batch = evaluate

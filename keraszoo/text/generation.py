@@ -88,8 +88,13 @@ def draw(begin, step, prompts, length, temperature, top_k, top_p, end, forbidden
 
 
 def barred(logits, forbidden):
-    """Logits as float64, those of forbidden tokens at minus infinity."""
+    """Logits as float64, those of forbidden tokens at minus infinity.
+
+    Where nothing else was possible, all that is not forbidden is as likely.
+    """
     logits = np.array(logits, "float64")
+    logits[:, list(forbidden)] = -np.inf
+    logits[np.isneginf(logits.max(axis=-1))] = 0.0
     logits[:, list(forbidden)] = -np.inf
     return logits
 
@@ -98,10 +103,10 @@ def chosen(logits, rng, temperature=1.0, top_k=None, top_p=None):
     """A token for each row of logits: (count, tokens) to (count,) int32."""
     if temperature == 0:
         return logits.argmax(axis=-1).astype("int32")
-    logits = logits / temperature
+    logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
     if top_k is not None and top_k < logits.shape[-1]:
-        least = np.partition(logits, -top_k, axis=-1)[:, -top_k, None]
-        logits = np.where(logits < least, -np.inf, logits)
+        lesser = np.argsort(-logits, axis=-1, kind="stable")[:, top_k:]
+        np.put_along_axis(logits, lesser, -np.inf, axis=-1)
     shares = np.exp(log_softmax(logits))
     if top_p is not None:
         order = np.argsort(-shares, axis=-1, kind="stable")
@@ -158,7 +163,8 @@ def search(begin, step, prompts, length, beams, penalty, end, forbidden):
             [np.take_along_axis(found, keep[:, :, None], axis=1), picked[:, :, None]], axis=-1
         )
         scores = new
-        hopeless = all(best[row][0] >= scores[row].max() / (i + 1) ** penalty for row in range(count))
+        final = (length if penalty > 0 else i + 1) ** penalty  # nothing better comes of a text than if all is certain
+        hopeless = all(best[row][0] >= scores[row].max() / final for row in range(count))
         if i + 1 == length or (end is not None and hopeless):
             break
         state = rows(state, (keep + beams * np.arange(count)[:, None]).ravel())

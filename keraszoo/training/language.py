@@ -21,7 +21,7 @@ class LanguageModel:
     to   (batch, time, tokens), logits: at each place, of the token that follows there.
 
     `fit` and `evaluate` take running text: a string, or a list of strings, which are joined by the end token; or
-    arrays `x, y`, both (count, length), as `keraszoo.text.windows` gives them.
+    its token numbers, (tokens,); or arrays `x, y`, both (count, length), as `keraszoo.text.windows` gives them.
 
     A model that reads no more than its last `memory` tokens needs to say no more than that. Another overrides
     `begin` and `step`, and `scores`.
@@ -36,21 +36,41 @@ class LanguageModel:
 
     # Learning
 
+    def is_text(self, x):
+        """Whether `x` is text, as of `Reading`.
+
+        Raises:
+            ValueError: It is bytes; or it is text, and the model cannot read.
+        """
+        if isinstance(x, bytes):
+            raise ValueError("x holds bytes: decode them, as text.decode('utf-8').")
+        return super().is_text(x)
+
+    def is_running(self, x, y=None):
+        """Whether `x` is running text: strings, or, without `y`, the numbers of its tokens in an array."""
+        return self.is_text(x) or (y is None and isinstance(x, np.ndarray) and x.ndim == 1)
+
     def fit(self, x=None, y=None, *args, validation_split=0.0, validation_data=None, **kwargs):
-        """`keras.Model.fit`, on text or arrays. Text falls into windows; `validation_split` cuts off its end.
+        """`keras.Model.fit`, on running text or arrays. Text falls into windows; `validation_split` cuts off its end.
 
         Raises:
             ValueError: As of `keraszoo.training.fitting.Fitting.fit`; or a text is shorter than a window.
         """
-        if self.is_text(x) and validation_split and validation_data is None:
-            parts = Batches.split(self.running(x), validation_split)
-            (x, y), validation_data = (windows(part, self.piece) for part in parts)
+        if self.is_running(x, y):
+            if y is not None:
+                raise ValueError("A text is its own answer: give no y with it.")
+            parts = [self.running(x)]
+            if validation_split and validation_data is None:
+                parts = Batches.split(parts[0], validation_split)
+            (x, y), *rest = (windows(part, self.piece) for part in parts)
+            validation_data = rest[0] if rest else validation_data
+            validation_split = 0.0
         return super().fit(
             x, y, *args, validation_split=validation_split, validation_data=validation_data, **kwargs
         )
 
     def read(self, x, y=None, sample_weight=None, batch_size=32, **batching):
-        """Text as batches of windows, for `fit`."""
+        """Running text as batches of windows."""
         if y is not None or sample_weight is not None:
             raise ValueError("A text is its own answer: give no y and no sample_weight with it.")
         x, y = windows(self.running(x), self.piece)
@@ -58,9 +78,14 @@ class LanguageModel:
 
     def checked(self, data, prefix="", batch_size=None):
         """As of `Fitting`; a text, or a text and None, is read."""
-        if isinstance(data, tuple) and data and isinstance(data[0], (str, list)) and not any(data[1:]):
+        if (
+            isinstance(data, tuple)
+            and data
+            and isinstance(data[0], (str, list))
+            and all(part is None for part in data[1:])
+        ):
             data = data[0]
-        if self.is_text(data):
+        if self.is_running(data):
             return self.read(data, batch_size=batch_size or 32)
         return super().checked(data, prefix, batch_size)
 
@@ -112,7 +137,7 @@ class LanguageModel:
         Returns:
             Mean nats per token and the perplexity; with `return_dict=True`, a dict.
         """
-        if kwargs.get("_use_cached_eval_dataset") or not self.is_text(x):
+        if kwargs.get("_use_cached_eval_dataset") or not self.is_running(x, y):
             return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
         loss = -self.log_probabilities(x).mean()
         found = {"loss": float(loss), "perplexity": float(np.exp(loss))}
@@ -178,7 +203,7 @@ class LanguageModel:
         Args:
             prompts: A string, or a list of strings; or token numbers, (tokens,), or a list of those.
             length, temperature, top_k, top_p, beams, length_penalty, seed: As of `keraszoo.text.generate`.
-            end: The number of the token to stop at. By default that of the tokenizer, if there is one.
+            end: The number of the token to stop at. By default that of the tokenizer, if there is one; -1 for none.
 
         Returns:
             What comes after the prompt, up to the end token and without it: a string for a string, a list for a list;
@@ -219,7 +244,7 @@ class LanguageModel:
 
     def prompts(self, prompts):
         """Prompts as a list of token numbers, whether they were text, and whether there was one only."""
-        text = isinstance(prompts, str) or self.is_text(prompts)
+        text = self.is_text(prompts)
         if text:
             single = isinstance(prompts, str)
             given = check_texts("prompts", [prompts] if single else prompts)
