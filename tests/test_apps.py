@@ -56,6 +56,11 @@ RUNS = {
         ],
         "3-gram, kneser ney",
     ),
+    "read_trees.py": (
+        ["--count", "64", "--units", "8", "--epochs", "2"],
+        ["model.keras", "curves.png", "sentence.png"],
+        "bag of words",
+    ),
     "show_attention.py": (["--epochs", "1", "--count", "2"], ["model.keras", "attention.png"], "image 2:"),
     "segment_images.py": (
         ["--filters", "2", "4", "--count", "32", "--epochs", "2"],

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 import keraszoo
+from benchmarks import trees as benchmark
 from keraszoo import front, registry
 from keraszoo.backend.autodiff import value_and_grad
 from keraszoo.callbacks import pictures
@@ -503,3 +504,11 @@ def test_a_tree_is_drawn(tmp_path):
     assert (tmp_path / "trees.png").stat().st_size > 5000
     with pytest.raises(ValueError, match="5 nodes"):
         pictures.trees(tmp_path / "trees.png", tree, {"labels": shares[1:]}, list("abcde"))
+
+
+def test_the_benchmark_compares_what_is_the_same():
+    taken = benchmark.compare(count=2, words=4, units=4, rounds=1)
+    assert {name: (len(ours), len(plain)) for name, (ours, plain) in taken.items()} == {
+        "forward": (1, 1),
+        "step": (1, 1),
+    }
