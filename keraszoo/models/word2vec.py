@@ -7,9 +7,11 @@ Departures from the paper: conventions are those of the program word2vec.c (http
 The window of each word shrinks at random; skip-gram guesses the word in the middle from each of those around it, not
 the other way round; the bag of words is a mean, and the error of the mean goes to each of its words in full; of a
 frequent word, (sqrt(f / t) + 1) * t / f of the occurrences are kept. Departures from the program: words are learned
-from in batches, of all texts mixed, and all gradients of a batch are those at its beginning; what a word gets from
-more than `most` pairs of a batch is scaled down to that of `most`, for many equal steps at once would be too long a
-step. The logistic function is computed, not looked up in a table that ends at 6. Between texts there is no token.
+from in batches, all texts mixed, and a batch works with the vectors of its beginning; where many pairs of a batch
+share a word, which adds up to too long a step, that is shortened (`limit`). The neighbours of a centre share its
+random words, as in Ji et al. 2016, https://arxiv.org/abs/1604.04661 (`shared_negatives`), which is several times as
+fast and no worse. The logistic function is computed, not looked up in a table that ends at 6. Words that are not
+known, and the ends of texts, leave no token behind.
 """
 
 from typing import NamedTuple
@@ -18,12 +20,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keraszoo import registry
 from keraszoo.architecture import Architecture
 from keraszoo.backend import kernels
 from keraszoo.backend.autodiff import transact
 from keraszoo.backend.rows import add_to_rows
 from keraszoo.registry import register
-from keraszoo.text.tokenizer import check_texts
+from keraszoo.text.tokenizer import SPECIALS, check_texts
 from keraszoo.training import checks
 from keraszoo.training.contexts import Contexts, noise
 
@@ -52,9 +55,11 @@ class Word2Vec(Architecture):
         negatives: Random words for each pair.
         subsample: Share of all words above which a word is frequent, and not always read; 0 reads all. 1e-3 to 1e-5
             are usual.
-        shared_negatives: Draw so many random words for a whole batch, and let each count `negatives /
-            shared_negatives`: a product of matrices instead of many of vectors. None draws for each pair.
-        most: Pairs of a batch that may move the same vector with full force; None for any number.
+        shared_negatives: Who shares random words: "centre", all neighbours of a centre; None, nobody, as in the
+            program; or a number, the whole batch, for which so many are drawn, each counting `negatives /
+            shared_negatives`.
+        limit: The learning rate times the pairs of a batch that share a word is at most this; where it would be more,
+            what they do to the word's vector is scaled down. None for no limit.
         seed: Seed of the initial vectors and the random words.
         input_shape: (2 * window,), the words around a centre; nothing else is possible.
 
@@ -71,8 +76,8 @@ class Word2Vec(Architecture):
         window=5,
         negatives=5,
         subsample=1e-3,
-        shared_negatives=None,
-        most=None,
+        shared_negatives="centre",
+        limit=0.5,
         seed=None,
         input_shape=None,
         **kwargs,
@@ -90,6 +95,8 @@ class Word2Vec(Architecture):
             )
         if not isinstance(vocabulary_size, int) or vocabulary_size < 3:
             raise ValueError(f"vocabulary_size must be a whole number from 3, got {vocabulary_size!r}.")
+        if limit is not None and not limit > 0:
+            raise ValueError(f"limit must be above 0, or None, got {limit!r}.")
         if not 0 <= subsample < 1:
             raise ValueError(f"subsample must be a share in [0, 1), got {subsample!r}.")
         if input_shape is not None and tuple(input_shape) != (2 * window,):
@@ -97,7 +104,7 @@ class Word2Vec(Architecture):
                 f"input_shape must be (2 * window,), which is ({2 * window},), or left out; got {input_shape!r}."
             )
         self.kind, self.window, self.negatives, self.subsample = kind, window, negatives, subsample
-        self.shared_negatives, self.most = shared_negatives, most
+        self.shared_negatives, self.limit = shared_negatives, limit
         self.draws = keras.random.SeedGenerator(seed)
         shape = (vocabulary_size, embed_dim)
         start = keras.initializers.RandomUniform(-0.5 / embed_dim, 0.5 / embed_dim, seed=seed)
@@ -164,7 +171,7 @@ class Word2Vec(Architecture):
         self.note(pairs)
         rate = rates[:, None] * ops.cast(self.optimizer.learning_rate, "float32")
         up = rate * pairs.counts * ops.sigmoid(-pairs.right)
-        down = -ops.expand_dims(rate, -1) * pairs.shares * ops.sigmoid(pairs.wrong)
+        down = -rate[..., None] * pairs.shares * ops.sigmoid(pairs.wrong)
         to_hidden = (
             ops.einsum(f"bhn,{pairs.axes}->bhd", down, pairs.drawn) + up[..., None] * pairs.centre[:, None]
         )
@@ -172,8 +179,12 @@ class Word2Vec(Architecture):
         to_drawn = ops.einsum(f"bhn,bhd->{pairs.axes}", down, pairs.hidden)
         if self.kind == "cbow":  # to each in full, though each has but a part in the mean
             to_hidden = pairs.there[..., None] * to_hidden
-        self.add(self.neighbours, [pairs.contexts], [to_hidden])
-        self.add(self.centres, [pairs.centres, pairs.negatives], [to_centre, to_drawn])
+        centre_often = ops.sum(rate * pairs.counts, axis=1)
+        drawn_often = ops.sum(rate[..., None] * pairs.shares, axis=1 if pairs.axes == "bnd" else (0, 1))
+        self.add(self.neighbours, (pairs.contexts, to_hidden, rate * pairs.there))
+        self.add(
+            self.centres, (pairs.centres, to_centre, centre_often), (pairs.negatives, to_drawn, drawn_often)
+        )
         self.optimizer.iterations.assign(self.optimizer.iterations + 1)
         return self.get_metrics_result()
 
@@ -226,12 +237,24 @@ class Word2Vec(Architecture):
             shares=counts[..., None] * other[:, None],
         )
 
-    def add(self, table, numbers, vectors):
-        """Add vectors to those of words."""
-        rows = ops.concatenate([ops.reshape(part, (-1,)) for part in numbers])
-        add_to_rows(
-            table, rows, ops.concatenate([ops.reshape(part, (-1, table.shape[1])) for part in vectors])
+    def add(self, table, *changes):
+        """Add to the vectors of words what a batch asks for, or as much of it as `limit` allows.
+
+        Args:
+            table: `neighbours` or `centres`.
+            *changes: Triples of word numbers, of what is to be added to each, and of how much that weighs: the
+                learning rate times the pairs that it comes from.
+        """
+        parts = zip(*changes, strict=True)
+        shapes = (-1,), (-1, table.shape[1]), (-1,)
+        rows, vectors, weights = (
+            ops.concatenate([ops.reshape(v, shape) for v in part])
+            for part, shape in zip(parts, shapes, strict=True)
         )
+        if self.limit is not None:
+            total = ops.take(ops.scatter(rows[:, None], weights, (table.shape[0],)), rows)
+            vectors = vectors * ops.minimum(1.0, self.limit / ops.maximum(total, 1e-9))[:, None]
+        add_to_rows(table, rows, vectors)
 
     def note(self, pairs):
         """Take down the loss of a batch, and how many pairs are told from random ones."""
@@ -329,6 +352,76 @@ class Word2Vec(Architecture):
         super().check_inputs(x, prefix)
         checks.check_tokens(f"{prefix}x", checks.array(x), self.noise.shape[0], self.name)
 
+    # What has been learned.
+
+    @property
+    def words(self):
+        """The words that have a vector, without what the tokenizer keeps for itself: a list of strings."""
+        return self.tokens[len(SPECIALS) :]
+
+    @property
+    def vectors(self):
+        """Their vectors, in the same order: (words, embed_dim), float32 NumPy array."""
+        first = len(self.tokens) - len(self.words)
+        return np.array(ops.convert_to_numpy(self.neighbours))[first:]
+
+    @property
+    def tokens(self):
+        if self.tokenizer is None:
+            raise ValueError(
+                f"{self.name} was built without a vocabulary and knows no words, only numbers: "
+                "keraszoo.build(..., vocabulary=keraszoo.text.Tokenizer.learn(texts))."
+            )
+        return self.tokenizer.tokens
+
+    def place(self, name, word):
+        """Where a word is among `words`.
+
+        Raises:
+            ValueError: It is not known; the message gives the nearest spelling.
+        """
+        words = self.words
+        if not isinstance(word, str):
+            raise ValueError(f"{name} must be a word, got {word!r}.")
+        numbers = self.tokenizer.encode([word] if self.tokenizer.kind == "given" else word)
+        if len(numbers) != 1 or numbers[0] < len(SPECIALS):
+            hint = registry.nearest(word, words, f"model.words, {len(words)} of them")
+            raise ValueError(f"{name}={word!r} is no word that {self.name} knows. {hint}")
+        return numbers[0] - len(SPECIALS)
+
+    def similarity(self, a, b):
+        """The cosine between the vectors of two words, in [-1, 1]."""
+        unit = directions(self.vectors[[self.place("a", a), self.place("b", b)]])
+        return float(unit[0] @ unit[1])
+
+    def nearest(self, word, count=10):
+        """The words whose vectors lie nearest to that of a word: a list of (word, cosine), the nearest first."""
+        place = self.place("word", word)
+        unit = directions(self.vectors)
+        return self.best(unit, unit[place], [place], count)
+
+    def analogy(self, a, b, c, count=5):
+        """What is to `c` as `b` is to `a`: the words nearest to b - a + c, a list of (word, cosine).
+
+        Vectors are brought to length one first. `a`, `b` and `c` are no answers.
+
+        >>> model.analogy("man", "king", "woman", count=1)
+        [('queen', 0.93)]
+        """
+        places = [self.place(name, word) for name, word in (("a", a), ("b", b), ("c", c))]
+        unit = directions(self.vectors)
+        wanted = unit[places[1]] - unit[places[0]] + unit[places[2]]
+        return self.best(unit, directions(wanted[None])[0], places, count)
+
+    def best(self, unit, wanted, places, count):
+        """The words nearest to a direction, but for those at `places`."""
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"count must be a whole number from 1, got {count!r}.")
+        scores, words = unit @ wanted, self.words
+        scores[places] = -np.inf
+        order = np.argsort(-scores, kind="stable")[: min(count, len(words) - len(set(places)))]
+        return [(words[i], float(scores[i])) for i in order]
+
 
 class Pairs(NamedTuple):
     """The pairs of a batch: `b` centres, each with `h` vectors that guess it and `n` random words.
@@ -360,3 +453,8 @@ def mean_of(vectors, there):
     """
     total = ops.einsum("bcd,bc->bd", vectors, there)
     return total / ops.maximum(ops.sum(there, axis=1, keepdims=True), 1.0)
+
+
+def directions(vectors):
+    """Vectors, (count, features), brought to length one; those of length zero stay."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
