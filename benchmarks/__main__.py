@@ -9,7 +9,19 @@ import sys
 from pathlib import Path
 
 BACKENDS = ("torch", "jax", "tensorflow")
-MODELS = ("lenet5", "resnet50", "resnet20", "dcgan", "cyclegan", "unet", "vit_small", "mae_vit_base")
+MODELS = (
+    "lenet5",
+    "resnet50",
+    "resnet20",
+    "dcgan",
+    "cyclegan",
+    "unet",
+    "vit_small",
+    "mae_vit_base",
+    "lstm",
+    "rnn_language_model",
+    "seq2seq",
+)
 
 
 def alone(backend):
@@ -103,7 +115,7 @@ def tables(results):
     table = Table(
         title=f"keraszoo on {results['backend']}, one thread of {results['machine']['processor']}, ms per batch",
         caption="; ".join(
-            f"{name}: {CASES[name].batch_size} images of {'x'.join(map(str, CASES[name].input_shape))}"
+            f"{name}: {CASES[name].batch_size} {CASES[name].samples} of {'x'.join(map(str, CASES[name].input_shape))}"
             for name in results["speed"]
         ),
     )

@@ -10,13 +10,14 @@ class Case:
     """An architecture, the arguments it is built with, and how much data an epoch holds."""
 
     name: str
-    input_shape: tuple[int, int, int]  # (height, width, channels)
+    input_shape: tuple[int, ...]  # (height, width, channels) of images
     batch_size: int
     batches: int  # in an epoch: enough that starting `fit` does not count
     learning_rate: float  # so small that rounding does not grow into another loss within three steps
     arguments: dict = field(default_factory=dict)
 
     native = "native"  # the modules that hold the native sides begin with this
+    samples = "images"
     ways = {  # of writing the native side; the fastest stands for all
         "torch": [{"layout": "last"}, {"layout": "first"}],
         "jax": [{}],
@@ -61,7 +62,7 @@ class Case:
     def small(self):
         """The same structure, so small that a test can afford it."""
         sizes = {**self.arguments, **SMALL[self.name]}
-        shape = (*sizes.pop("sides", (16, 16)), self.input_shape[2])
+        shape = (*sizes.pop("sides", (16, 16)), self.input_shape[-1])
         return replace(
             self, input_shape=shape, batch_size=min(16, self.batch_size), batches=3, arguments=sizes
         )
@@ -175,6 +176,75 @@ class Masked(Attentive):
         return {**super().facts, **{key: self.arguments[key] for key in ("decoder_heads", "mask_ratio")}}
 
 
+@dataclass(frozen=True)
+class Recurrent(Case):
+    """A net that reads (time, features) step by step; its gradients are clipped, as its recipe says."""
+
+    native = "recurrent"
+    samples = "sequences"
+    ways = {**Case.ways, "torch": [{"fused": False}, {"fused": True}]}
+
+    @property
+    def facts(self):
+        return dict(clip=1.0)
+
+
+@dataclass(frozen=True)
+class Foretelling(Case):
+    """A language model; `input_shape` is (time,), the tokens of a window."""
+
+    native = "language"
+    samples = "windows"
+    ways = {**Case.ways, "torch": [{"fused": False}, {"fused": True}]}
+
+    def data(self):
+        """Tokens and those that follow them: (count, time) each, int32."""
+        shape = (self.batch_size * self.batches, self.input_shape[0] + 1)
+        text = np.random.default_rng(1).integers(0, self.arguments["vocabulary_size"], shape).astype("int32")
+        return np.ascontiguousarray(text[:, :-1]), np.ascontiguousarray(text[:, 1:])
+
+    def asked(self):
+        return self.data()[0]
+
+    @property
+    def facts(self):
+        return dict(clip=5.0)
+
+    def small(self):
+        sizes = {**self.arguments, **SMALL[self.name]}
+        return replace(self, input_shape=(5,), batch_size=4, batches=3, arguments=sizes)
+
+
+@dataclass(frozen=True)
+class Writing(Case):
+    """A net that writes a sentence for a sentence; `input_shape` is (time,), of both."""
+
+    native = "translating"
+    samples = "pairs of sentences"
+    ways = {**Case.ways, "torch": [{"fused": False}, {"fused": True}]}
+
+    def data(self):
+        """Sources and targets: (count, time) each, int32, without padding."""
+        shape = (self.batch_size * self.batches, *self.input_shape)
+        rng = np.random.default_rng(1)
+        return tuple(
+            rng.integers(4, size, shape).astype("int32") for size in self.arguments["vocabulary_size"]
+        )
+
+    def asked(self):
+        """Sources, and what was said of targets before each token."""
+        x, y = self.data()
+        return x, np.insert(y[:, :-1], 0, 2, axis=1)
+
+    @property
+    def facts(self):
+        return dict(clip=1.0)
+
+    def small(self):
+        sizes = {**self.arguments, **SMALL[self.name]}
+        return replace(self, input_shape=(5,), batch_size=4, batches=3, arguments=sizes)
+
+
 MASKED = dict(patch_size=16, decoder_heads=16, mask_ratio=0.75)
 CASES = {
     case.name: case
@@ -186,6 +256,16 @@ CASES = {
         Translation("cyclegan", (64, 64, 3), 1, 4, 1e-5, {"pool_size": 0}),  # what is in the pool is chance
         Segmentation("unet", (128, 128, 3), 4, 3, 1e-6, {"num_classes": 2, "dropout": 0.0}),
         Attentive("vit_small", (224, 224, 3), 8, 3, 1e-6, {"num_classes": 1000, "num_heads": 6}),
+        Recurrent("lstm", (200, 128), 64, 16, 1e-4, {"num_classes": 10, "units": 128}),
+        Foretelling("rnn_language_model", (35,), 20, 8, 1e-4, dict(vocabulary_size=10_000, units=200)),
+        Writing(
+            "seq2seq",
+            (20,),
+            64,
+            3,
+            1e-4,
+            dict(vocabulary_size=(8000, 8000), embed_dim=256, units=256, depth=1, attention=True),
+        ),
         Masked("mae_vit_base", (224, 224, 3), 8, 3, 1e-6, dict(num_heads=12, **MASKED)),
     )
 }
@@ -198,6 +278,9 @@ SMALL = {  # arguments of what a test can afford
     "cyclegan": dict(sides=(24, 24), filters=4, blocks=1),
     "unet": dict(filters=(4, 8, 16)),
     "vit_small": dict(num_classes=5, patch_size=8, embed_dim=16, depth=2, num_heads=2),
+    "lstm": dict(sides=(5,), num_classes=5, units=6),
+    "rnn_language_model": dict(vocabulary_size=9, units=6),
+    "seq2seq": dict(vocabulary_size=(9, 8), embed_dim=5, units=6),
     "mae_vit_base": dict(
         patch_size=4,
         embed_dim=16,
@@ -222,12 +305,18 @@ def named_weights(model):
             for network in player.networks
             for i, arrays in enumerate(named_weights(network).values())
         }
-    return {layer.name: [np.array(w) for w in layer.get_weights()] for layer in model.layers if layer.weights}
+    layers = getattr(model, "layers", [model])  # a network may be one layer
+    return {layer.name: [np.array(w) for w in layer.get_weights()] for layer in layers if layer.weights}
 
 
 def network(weights, name):
     """Of the weights of a game, those of one network: a list of lists of arrays."""
     return [arrays for key, arrays in weights.items() if key.rpartition(" ")[0] == name]
+
+
+def translators(weights):
+    """Of the weights of a translator, those of its encoder and of its decoder: two lists of arrays."""
+    return [network(weights, side)[0] for side in ("encoder", "decoder")]
 
 
 def stages(weights):

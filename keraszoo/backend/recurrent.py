@@ -21,7 +21,7 @@ else:
     import torch
 
 
-def scan(step, x, states, kernel, bias=None, mask=None, backwards=False):
+def scan(step, x, states, kernel, bias=None, mask=None, backwards=False, last=False):
     """Go through sequences step by step.
 
     Args:
@@ -32,13 +32,13 @@ def scan(step, x, states, kernel, bias=None, mask=None, backwards=False):
         kernel: (inputs, features). bias: (features,), or None.
         mask: (batch, time), bool, True at real steps; None if all are. At the others no state changes.
         backwards: Go from the last step to the first.
+        last: Nobody asks for the outputs of each step.
 
     Returns:
         The outputs, (batch, time, units), in the order in which they were made, zeros where `mask` is
-        False; and a list of the last states.
+        False, or None if `last`; and a list of the last states.
     """
-    kernel, bias = (None if v is None else ops.convert_to_tensor(v) for v in (kernel, bias))
-    z = kernels.dense(ops.swapaxes(x, 0, 1), kernel, bias)
+    z = _projected(x, kernel, bias)
     given = None if mask is None else ops.expand_dims(ops.transpose(mask), -1)  # (time, batch, 1)
 
     def masked_step(states, z, real):
@@ -48,11 +48,23 @@ def scan(step, x, states, kernel, bias=None, mask=None, backwards=False):
         return [ops.where(real, after, before) for after, before in zip(new, states, strict=True)]
 
     loop = {"jax": _jax_loop, "tensorflow": _tensorflow_loop, "torch": _torch_loop}[BACKEND]
-    outputs, states = loop(masked_step, list(states), z, given, backwards)
+    outputs, states = loop(masked_step, list(states), z, given, backwards, last)
+    if last:
+        return None, states
     outputs = ops.swapaxes(outputs, 0, 1)
     if backwards:
         outputs = ops.flip(outputs, axis=1)
     return _zeroed(outputs, mask, backwards), states
+
+
+def _projected(x, kernel, bias):
+    """`x @ kernel + bias`, step by step: (time, batch, features)."""
+    kernel, bias = (None if v is None else ops.convert_to_tensor(v) for v in (kernel, bias))
+    x = ops.swapaxes(x, 0, 1)
+    if BACKEND != "tensorflow":
+        return kernels.dense(x, kernel, bias)
+    z = kernels.dense(tf.reshape(x, (-1, x.shape[-1])), kernel, bias)  # three axes would take twice as long
+    return tf.reshape(z, (*ops.shape(x)[:2], z.shape[-1]))
 
 
 def _zeroed(outputs, mask, backwards):
@@ -63,25 +75,25 @@ def _zeroed(outputs, mask, backwards):
     return ops.where(mask, outputs, ops.zeros((), outputs.dtype))
 
 
-def _jax_loop(step, states, z, mask, backwards):
+def _jax_loop(step, states, z, mask, backwards, last):
     def body(states, now):
         states = step(states, *now)
-        return states, states[0]
+        return states, None if last else states[0]
 
     states, outputs = jax.lax.scan(body, states, (z, mask), reverse=backwards)
     return outputs, states
 
 
-def _tensorflow_loop(step, states, z, mask, backwards):
+def _tensorflow_loop(step, states, z, mask, backwards, last):
     count = tf.shape(z)[0]
     read = tf.TensorArray(z.dtype, count, element_shape=z.shape[1:]).unstack(z).read
     real = (lambda t: None) if mask is None else tf.TensorArray("bool", count).unstack(mask).read
-    made = tf.TensorArray(z.dtype, count, element_shape=(None, *states[0].shape[1:]))
+    made = tf.TensorArray(z.dtype, 0 if last else count, element_shape=(None, *states[0].shape[1:]))
 
     def body(i, states, made):
         t = count - 1 - i if backwards else i
         states = step(states, read(t), real(t))
-        return i + 1, states, made.write(t, states[0])
+        return i + 1, states, made if last else made.write(t, states[0])
 
     shapes = [tf.TensorShape((None, *state.shape[1:])) for state in states]
     _, states, made = tf.while_loop(
@@ -91,20 +103,23 @@ def _tensorflow_loop(step, states, z, mask, backwards):
         shape_invariants=(tf.TensorShape(()), shapes, tf.TensorShape(None)),
         maximum_iterations=count,
     )
+    if last:
+        return None, states
     outputs = made.stack()
     outputs.set_shape((z.shape[0], *states[0].shape))
     return outputs, states
 
 
-def _torch_loop(step, states, z, mask, backwards):
+def _torch_loop(step, states, z, mask, backwards, last):
     outputs, steps = [None] * len(z), range(len(z))
+    z = z.unbind()  # once, or the gradient of each step would be put into zeros of all
     for t in reversed(steps) if backwards else steps:
         states = step(states, z[t], None if mask is None else mask[t])
         outputs[t] = states[0]
-    return torch.stack(outputs), states
+    return None if last else torch.stack(outputs), states
 
 
-def simple_rnn(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=False):
+def simple_rnn(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=False, last=False):
     """`h <- tanh(x W + h U + b)`: arguments and results as of `scan`; `states` is `[h]`."""
     u = ops.convert_to_tensor(recurrent_kernel)
     if kernels.EAGER:
@@ -112,10 +127,12 @@ def simple_rnn(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwa
         found = _torch_kernel(torch.rnn_tanh, x, states, (kernel, u), biases, mask, backwards)
         if found is not None:
             return found
-    return scan(lambda z, states: [ops.tanh(z + states[0] @ u)], x, states, kernel, bias, mask, backwards)
+    return scan(
+        lambda z, states: [ops.tanh(z + states[0] @ u)], x, states, kernel, bias, mask, backwards, last
+    )
 
 
-def lstm(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=False):
+def lstm(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=False, last=False):
     """Long short-term memory with a forget gate: as `scan`; `states` is `[h, c]`.
 
     Gers, Schmidhuber, Cummins 2000, https://doi.org/10.1162/089976600300015015. The gates lie in the
@@ -134,10 +151,10 @@ def lstm(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=Fa
         c = ops.sigmoid(keep) * c + ops.sigmoid(enter) * ops.tanh(new)
         return [ops.sigmoid(leave) * ops.tanh(c), c]
 
-    return scan(step, x, states, kernel, bias, mask, backwards)
+    return scan(step, x, states, kernel, bias, mask, backwards, last)
 
 
-def gru(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=False):
+def gru(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=False, last=False):
     """Gated recurrent unit, the reset gate after the matrix product: as `scan`; `states` is `[h]`.
 
     Cho et al. 2014, https://arxiv.org/abs/1406.1078. The gates lie in Keras' order: update, reset,
@@ -160,7 +177,7 @@ def gru(x, states, kernel, recurrent_kernel, bias=None, mask=None, backwards=Fal
         new = ops.tanh(new + ops.sigmoid(reset + reset_h) * new_h)
         return [update * h + (1 - update) * new]
 
-    return scan(step, x, states, kernel, outer, mask, backwards)
+    return scan(step, x, states, kernel, outer, mask, backwards, last)
 
 
 def _reset_first(weight):

@@ -40,7 +40,7 @@ class Looped:
         if mask is not None:
             mask = ops.cast(mask, "bool")
         outputs, states = self.loop(sequences, list(initial_state), mask)
-        return states[0], outputs, states
+        return states[0], outputs if self.return_sequences else states[0], states
 
     def is_usual(self, mask):
         """Whether `loop` does what Keras' loop does."""
@@ -57,9 +57,14 @@ class Looped:
 
     def loop(self, x, states, mask):
         """Outputs and last states; as `keraszoo.backend.recurrent.scan`."""
-        kernel = getattr(recurrent, self.kernel_name)
         cell = self.cell
-        return kernel(x, states, cell.kernel, cell.recurrent_kernel, cell.bias, mask, self.go_backwards)
+        weights = cell.kernel, cell.recurrent_kernel, cell.bias
+        return getattr(recurrent, self.kernel_name)(x, states, *weights, mask, **self.ways)
+
+    @property
+    def ways(self):
+        """Which way to go, and whether the last state is all that is asked for."""
+        return dict(backwards=self.go_backwards, last=not self.return_sequences)
 
 
 @keras.saving.register_keras_serializable("keraszoo")
@@ -136,7 +141,7 @@ class LeakyRNN(SimpleRNN):
             (h,) = states
             return [(1 - a) * h + a * self.activation(z + h @ u)]
 
-        return recurrent.scan(step, x, states, self.cell.kernel, self.cell.bias, mask, self.go_backwards)
+        return recurrent.scan(step, x, states, self.cell.kernel, self.cell.bias, mask, **self.ways)
 
     def get_config(self):
         return {**super().get_config(), "leak": self.leak}
@@ -185,7 +190,7 @@ class SkipRNN(SimpleRNN):
         def step(z, states):
             return [self.activation(z + states[0] @ u + states[-1] @ v), *states[:-1]]
 
-        return recurrent.scan(step, x, states, self.cell.kernel, self.cell.bias, mask, self.go_backwards)
+        return recurrent.scan(step, x, states, self.cell.kernel, self.cell.bias, mask, **self.ways)
 
     def get_config(self):
         return {**super().get_config(), "delay": self.delay}
