@@ -486,24 +486,48 @@ def are_categories(labels, logits):
     return (
         is_concrete(labels)
         and is_concrete(logits)
-        and logits.ndim == 2
+        and logits.ndim >= 2
         and logits.dtype == torch.float32
-        and labels.shape == logits.shape[:1]
+        and labels.shape == logits.shape[:-1]
         and not labels.is_floating_point()
         and getattr(logits, "_keras_mask", None) is None
     )
 
 
 def cross_entropy(labels, logits):
-    """Mean over the batch of minus the logarithm of the softmax at the label. On torch only.
+    """Mean over all labels of minus the logarithm of the softmax at the label. On torch only.
 
     Args:
-        labels: (batch,), integers from 0 to classes - 1.
-        logits: (batch, classes), float32.
+        labels: (batch, ...), integers from 0 to classes - 1.
+        logits: (batch, ..., classes), float32.
     """
-    return torch.nn.functional.cross_entropy(logits, labels.long())
+    return torch.nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten().long())
 
 
 def right(labels, logits):
     """How many of the largest logits are those of the labels; arguments as of `cross_entropy`."""
     return (logits.argmax(-1) == labels).sum()
+
+
+def judged(labels, logits):
+    """How well each of many classes was foretold; a row is gone through as few times as can be.
+
+    Args:
+        labels: (..., ), integers from 0 to classes - 1.
+        logits: (..., classes), float32.
+
+    Returns:
+        losses: (...), float32: minus the logarithm of the softmax at the label.
+        right: (...), float32: 1 where no logit is larger than the label's, else 0; no gradient flows through it.
+    """
+    at = ops.expand_dims(labels, -1)
+    if EAGER:
+        losses = torch.nn.functional.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long(), reduction="none"
+        ).reshape(labels.shape)
+        with torch.no_grad():
+            picked = logits.gather(-1, at.long())[..., 0]
+            return losses, (picked >= logits.amax(-1)).float()
+    picked = ops.squeeze(ops.take_along_axis(logits, at, axis=-1), -1)
+    right = ops.cast(ops.stop_gradient(picked) >= ops.stop_gradient(ops.max(logits, axis=-1)), "float32")
+    return ops.logsumexp(logits, axis=-1) - picked, right

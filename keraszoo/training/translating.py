@@ -118,8 +118,9 @@ class Translator(MultiPlayerModel):
         logits = self.taught(source, ops.concatenate([start, target[:, :-1]], axis=1), training=training)
         real = ops.cast(ops.not_equal(target, PAD), "float32")
         count = ops.sum(real)
-        self.note_share(ops.sum(real * ops.cast(ops.argmax(logits, -1) == target, "float32")), count)
-        losses = real * token_losses(target, logits)
+        losses, right = kernels.judged(target, logits)
+        self.note_share(ops.sum(real * right), count)
+        losses = real * losses
         if sample_weight is not None:
             losses = losses * ops.cast(ops.reshape(sample_weight, (-1, 1)), "float32")
         return ops.sum(losses) / count
@@ -312,9 +313,3 @@ class Translator(MultiPlayerModel):
             return ops.convert_to_numpy(logits), state
 
         return asked
-
-
-def token_losses(labels, logits):
-    """Minus the logarithm of the softmax at each label: (batch, time) and (batch, time, tokens) to (batch, time)."""
-    picked = ops.take_along_axis(logits, ops.expand_dims(labels, -1), axis=-1)
-    return ops.logsumexp(logits, axis=-1) - ops.squeeze(picked, -1)
