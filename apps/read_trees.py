@@ -3,9 +3,9 @@
     KERAS_BACKEND=torch python apps/read_trees.py
 
 Leaves a folder with the model, its curves, and a sentence as the network saw it before and after. Real sentences:
-    ... --data sst_trees --data-dir FOLDER --epochs 4
+    ... --data sst_trees --data-dir FOLDER --epochs 5    82.8 % of the roots on the right side; a bag of words 77.8 %
 
-Roots on the right side of neutral are counted, of those that are not neutral, beside a bag of words.
+What counts is on which side of neutral a root is said to be; roots that are neutral do not count.
 """
 
 import argparse
