@@ -26,6 +26,7 @@ from keraszoo.backend import kernels
 from keraszoo.backend.autodiff import transact
 from keraszoo.backend.rows import add_to_rows
 from keraszoo.registry import register
+from keraszoo.text.sequences import padded
 from keraszoo.text.tokenizer import SPECIALS, check_texts
 from keraszoo.training import checks
 from keraszoo.training.contexts import Contexts, noise
@@ -252,7 +253,7 @@ class Word2Vec(Architecture):
             for part, shape in zip(parts, shapes, strict=True)
         )
         if self.limit is not None:
-            total = ops.take(ops.scatter(rows[:, None], weights, (table.shape[0],)), rows)
+            total = ops.take(ops.segment_sum(weights, rows, num_segments=table.shape[0]), rows)
             vectors = vectors * ops.minimum(1.0, self.limit / ops.maximum(total, 1e-9))[:, None]
         add_to_rows(table, rows, vectors)
 
@@ -333,6 +334,10 @@ class Word2Vec(Architecture):
         if seed is not None:
             self.count(found.counts)
         return found
+
+    def answers(self, x, predict, batch_size=None):
+        """As of `Reading`: what belongs among the words of each text, 2 * window of them at most."""
+        return predict(padded(self.encode(x), self.fixed_length))
 
     def check_batch(self, x, y=None, sample_weight=None, prefix=""):
         """Refuse what are not words around centres, and centres."""
