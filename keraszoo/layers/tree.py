@@ -64,18 +64,15 @@ class Recursive(keras.layers.Layer):
         size = words.shape[-1]
         levels, nodes = rows // self.width, self.width * batch
 
-        def by_level(x):
-            """(batch, rows, ...) as (levels, nodes, ...), the last level first; a level runs through the batch."""
-            x = ops.reshape(x, (batch, levels, self.width, *x.shape[2:]))
-            return ops.flip(ops.moveaxis(x, 0, 2), 0)
-
-        joins = ops.reshape(by_level(joins), (levels, nodes, columns))
+        # As (levels, nodes, columns): the last level first; a level runs through the batch.
+        joins = ops.moveaxis(ops.reshape(joins, (batch, levels, self.width, columns)), 0, 2)
+        joins = ops.reshape(ops.flip(joins, 0), (levels, nodes, columns))
         tree = ops.reshape(ops.tile(ops.arange(batch), (self.width,)), (1, nodes, 1))
         own, children = None, joins
         if self.heads:
             own, children = pick(table, tree, joins[..., 0]), joins[..., 1:]
         from_words = pick(words, tree, ops.maximum(children, 0))  # zeros for what is no word
-        # Inner node k of a tree stands in `level` levels from the end, and there in its place; the last row is zeros.
+        # Where inner nodes stand among all that are computed, in that order; behind them is a row of zeros.
         inner = ops.maximum(-children - 1, 0)
         place = (levels - 1 - inner // self.width) * nodes + inner % self.width * batch + tree
         place = ops.where(children < 0, place, levels * nodes)
@@ -84,9 +81,8 @@ class Recursive(keras.layers.Layer):
         def step(known, words, own, only):
             return self.compose(words + known, own, only)
 
-        states = climb(
-            step, place, [from_words, own, only], size, keras.backend.standardize_dtype(words.dtype)
-        )
+        dtype = keras.backend.standardize_dtype(words.dtype)
+        states = climb(step, place, [from_words, own, only], size, dtype)
         states = ops.reshape(ops.flip(states, 0), (levels, self.width, batch, size))
         inner = ops.reshape(ops.moveaxis(self.visible(states), 2, 0), (batch, rows, self.units))
         return ops.stack([self.visible(words), inner], axis=2)
