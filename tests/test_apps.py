@@ -16,6 +16,11 @@ RUNS = {
         ["best.keras", "curves.png", "confusion.png", "mistakes.png"],
         "test accuracy",
     ),
+    "classify_text.py": (
+        ["--count", "64", "--units", "4", "--epochs", "1", "--model", "gru"],
+        ["model.keras", "curves.png", "history.csv", "confusion.png"],
+        "logistic regression on counts",
+    ),
     "degradation.py": (
         ["--depths", "8", "14", "--filters", "2", "2", "4", "--epochs", "2", "--count", "128"],
         ["degradation.png", "degradation.csv"],
@@ -36,6 +41,16 @@ RUNS = {
         ["--model", "conditional_gan", "--filters", "2", "--batch-size", "512", "--epochs", "2"],
         ["model.keras", "losses.png", "images/film.gif", "history.csv"],
         "real against real",
+    ),
+    "remember.py": (
+        ["--nets", "simple_rnn", "--problems", "copying", "--lags", "4", "--steps", "4"],
+        ["remember.png", "remember.csv"],
+        "share of symbols recalled",
+    ),
+    "forecast.py": (
+        ["--window", "6", "--units", "4", "--epochs", "1", "--model", "simple_rnn"],
+        ["model.keras", "forecast.png"],
+        "the last value: mean absolute error",
     ),
     "learn_a_curve.py": (
         ["--ahead", "1", "--epochs", "2", "--every", "1", "--balance", "5"],
@@ -66,6 +81,11 @@ RUNS = {
         ["--filters", "2", "4", "--count", "32", "--epochs", "2"],
         ["unet/model.keras", "unet/curves.png", "unet/history.csv", "overlays/film.gif", "worst.png"],
         "IoU of circle",
+    ),
+    "tag_words.py": (
+        ["--count", "48", "--units", "4", "--epochs", "2", "--model", "gru"],
+        ["tags.png", "in_both_directions/model.keras", "from_left_to_right/curves.png"],
+        "each word's most frequent tag",
     ),
     "translate.py": (
         ["--count", "200", "--test", "20", "--units", "16", "--epochs", "1", "--beams", "2"],

@@ -3,7 +3,7 @@
 import inspect
 from pathlib import Path
 
-from keraszoo.data import directory, embedded, folder, from_tfds, pairs, sentences, texts, treebank
+from keraszoo.data import directory, embedded, folder, from_tfds, pairs, sentences, series, texts, treebank
 from keraszoo.data.dataset import Dataset, divided
 from keraszoo.registry import nearest
 
@@ -26,6 +26,8 @@ SETS = {
         sentences.apples,
         sentences.number_words,
         sentences.requests,
+        series.nab_timeseries,
+        series.tides,
         texts.clinc150,
         texts.imdb_reviews,
         texts.surnames,

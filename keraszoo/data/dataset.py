@@ -24,7 +24,7 @@ class Dataset:
             "image_segmentation" (int32 class numbers, (count, height, width)),
             "image_translation" (uint8 images, what becomes of those in `x`),
             "unpaired_image_translation" (uint8 images of another kind than `x`),
-            "images" (None, or what `note` says), "points" (None),
+            "images" (None, or what `note` says), "points" (None), "forecasting" (float32, (count, 1), the next value),
             "text_classification" (int32 class numbers, (count,)), "text_tagging" (a list of int32
             class numbers, an array for each text), "translation" (a list of texts), "language_modeling" (None).
         train: The part to learn from. `x` is uint8, (count, height, width, channels); points are
