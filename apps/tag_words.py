@@ -4,8 +4,8 @@
 
 The embedded sentences are about apples: some of them are fruit, one is a company. A net that knows nothing but the
 word cannot tell them apart, nor one that reads from left to right only. Real texts:
-    ... --data ud_english_ewt --data-dir FOLDER   parts of speech CLAIM_UD
-    ... --data wnut17_ner --data-dir FOLDER       names of persons, places, products: F1 CLAIM_NER
+    ... --data ud_english_ewt --data-dir FOLDER   parts of speech: 91.9 %, the frequent tag 85.9 %
+    ... --data wnut17_ner --data-dir FOLDER       names of persons, places, products: F1
 Leaves a folder with the models, their curves and a picture of tags that are confused.
 """
 
@@ -19,11 +19,11 @@ import numpy as np
 import keraszoo
 
 SUITS = {  # what is learned from each set in minutes on two cores
-    "apples": dict(epochs=12, units=16, embed_dim=16, batch_size=16),
-    "ud_english_ewt": dict(epochs=6, least=2),
+    "apples": dict(epochs=12, units=16, embed_dim=16, batch_size=16, lower=True),
+    "ud_english_ewt": dict(epochs=4, batch_size=64, least=2, lower=True),
     "wnut17_ner": dict(epochs=12, least=2),
 }
-OTHERWISE = dict(units=100, embed_dim=100, batch_size=32, dropout=0.4, least=1)
+OTHERWISE = dict(units=100, embed_dim=100, batch_size=32, dropout=0.4, least=1, lower=False)
 APPLES = ("I like eating apple", "The Apple is a great company")
 
 
@@ -37,6 +37,9 @@ def parse():
     parser.add_argument("--embed-dim", type=int, help="features of a word")
     parser.add_argument("--dropout", type=float)
     parser.add_argument("--least", type=int, help="how often a word must occur to be known")
+    parser.add_argument(
+        "--lower", action="store_true", default=None, help="take capital letters for small ones"
+    )
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--rate", type=float, default=5e-3, help="learning rate at the start")
@@ -77,7 +80,7 @@ def fit(options, data, name, **config):
     from keraszoo.text import Tokenizer
 
     texts, tags = (part[: options.count] for part in data.train)
-    tokenizer = Tokenizer.learn(texts, "given", lower=True, least=options.least)
+    tokenizer = Tokenizer.learn(texts, "given", lower=options.lower, least=options.least)
     model = keraszoo.build(
         config.pop("model", options.model),
         seed=options.seed,
