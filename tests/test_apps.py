@@ -95,6 +95,11 @@ RUNS = {
         ],
         "with attention",
     ),
+    "word_vectors.py": (
+        ["--count", "600", "--epochs", "2", "--every", "2", "--embed-dim", "8"],
+        ["model.keras", "curves.png", "map.png"],
+        "analogies:",
+    ),
     "translate_images.py": (
         ["--model", "cyclegan", "--filters", "2", "--count", "64", "--batch-size", "32", "--epochs", "2"],
         ["model.keras", "losses.png", "translations.png", "translations/film.gif", "history.csv"],

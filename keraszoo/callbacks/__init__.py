@@ -3,6 +3,7 @@
 from keraszoo.callbacks.balance import Balance, Losses
 from keraszoo.callbacks.history import Curves, History
 from keraszoo.callbacks.masked import MaskedReconstructions
+from keraszoo.callbacks.neighbours import Neighbours
 from keraszoo.callbacks.overlays import Overlays
 from keraszoo.callbacks.reconstructions import Reconstructions
 from keraszoo.callbacks.run import RunFolder
@@ -18,6 +19,7 @@ __all__ = [
     "History",
     "Losses",
     "MaskedReconstructions",
+    "Neighbours",
     "Reconstructions",
     "Overlays",
     "RunFolder",
