@@ -279,7 +279,7 @@ SMALL = {  # arguments of what a test can afford
     "unet": dict(filters=(4, 8, 16)),
     "vit_small": dict(num_classes=5, patch_size=8, embed_dim=16, depth=2, num_heads=2),
     "lstm": dict(sides=(5,), num_classes=5, units=6),
-    "rnn_language_model": dict(vocabulary_size=9, units=6),
+    "rnn_language_model": dict(vocabulary_size=9, units=6, init=0.5),
     "seq2seq": dict(vocabulary_size=(9, 8), embed_dim=5, units=6),
     "mae_vit_base": dict(
         patch_size=4,

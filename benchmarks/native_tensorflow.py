@@ -99,6 +99,7 @@ class AdamW(tf.Module):
     def step(self, gradients):
         self.count.assign_add(1.0)
         now = self.rate * tf.sqrt(1 - 0.999**self.count) / (1 - self.beta**self.count)
+        gradients = [tf.convert_to_tensor(g) for g in gradients]  # those of embeddings come in slices
         for w, m, v, g in zip(self.learned, self.first, self.second, gradients, strict=True):
             m.assign_add((1 - self.beta) * (g - m))
             v.assign_add(0.001 * (g * g - v))

@@ -5,6 +5,8 @@ ranks at each batch; on torch that takes as long as a small layer. Where there i
 for, one kernel does. Arguments and numbers are Keras' own.
 """
 
+import math
+
 import keras
 
 from keraszoo.backend import kernels
@@ -33,6 +35,7 @@ class SparseCategoricalAccuracy(keras.metrics.SparseCategoricalAccuracy):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if sample_weight is None and kernels.are_categories(y_true, y_pred):
-            kernels.include(self, kernels.right(y_true, y_pred), len(y_true))
+            each = math.prod(y_true.shape[1:])  # a sample of several labels counts as one
+            kernels.include(self, kernels.right(y_true, y_pred) / each, len(y_true))
         else:
             super().update_state(y_true, y_pred, sample_weight)
