@@ -258,12 +258,14 @@ def read(**more):
     """A small network, what it reads with, and 60 trees."""
     data = keraszoo.data.load("sentiment_trees", count=60)
     config = dict(vocabulary=data.vocabulary(), class_names=data.class_names, embed_dim=8, units=8)
+    config["input_shape"] = (40, 3)  # one size, one compilation
     return keraszoo.build("tree_lstm", seed=0, **{**config, **more}), data
 
 
 def test_steps_are_traced_once_for_each_size():
     model, data = read(input_shape=(None, 3))
-    batches = model.read(data.train[0], batch_size=6, shuffle=True, seed=0)
+    short = [text for text in data.train[0] if len(Tree.parse(text).words()) <= 10]
+    batches = model.read(short, batch_size=6, shuffle=True, seed=0)
     shapes, traces = set(), []
     seen = model.recursive.compose
     object.__setattr__(model.recursive, "compose", lambda *a: traces.append(1) or seen(*a))
@@ -271,17 +273,17 @@ def test_steps_are_traced_once_for_each_size():
         batches.epoch = epoch
         shapes |= {x.shape for x, _ in batches}
         assert {y.shape for _, y in batches} <= {(*shape[:2], 2) for shape in shapes}
-    assert {shape[1] for shape in shapes} <= {8, 12, 16, 24, 32, 48}
+    assert 1 < len(shapes) < 6 and {shape[1] for shape in shapes} <= {8, 12, 16}
     model.fit(batches, epochs=2, verbose=0)
     before = len(traces)
-    model.fit(batches, epochs=3, verbose=0)
+    model.fit(batches, epochs=2, verbose=0)
     if keras.backend.backend() != "torch":  # which runs each step as it comes
         assert len(traces) == before
 
 
 def test_raw_trees_go_in_before_and_after_a_trip_to_disk(tmp_path):
     model, data = read()
-    history = model.fit(*data.train, epochs=2, batch_size=16, validation_data=data.test, verbose=0).history
+    history = model.fit(*data.train, epochs=2, batch_size=15, validation_data=data.test, verbose=0).history
     assert history["loss"][1] < history["loss"][0] and "val_root_accuracy" in history
     texts = data.test[0][:3]
     expected = model.predict(texts, verbose=0)
