@@ -173,6 +173,21 @@ def test_frequent_words_are_kept_as_the_program_keeps_them():
     assert abs(batches.count - shares @ counts) < 64 and batches.count % 64 == 0
 
 
+def test_words_are_kept_and_drawn_as_gensim_does():
+    """Its tables of both, for a vocabulary of its own counting."""
+    from gensim.models import Word2Vec
+
+    texts = [text.split() for text in data.people(300)]
+    theirs = Word2Vec(sentences=None, sample=1e-2, min_count=1, sg=1)
+    theirs.build_vocab(texts)
+    words = theirs.wv.index_to_key
+    counts = np.array([theirs.wv.get_vecattr(word, "count") for word in words])
+    share = np.array([theirs.wv.get_vecattr(word, "sample_int") for word in words]) / 2**32
+    np.testing.assert_allclose(kept(counts, 1e-2), share, atol=1e-6)
+    assert share.min() < 0.9
+    np.testing.assert_allclose(noise(counts), theirs.cum_table / theirs.cum_table[-1], atol=1e-6)
+
+
 def test_windows_shrink_evenly_and_stay_in_their_text():
     numbers = np.arange(1, 6001, dtype="int32")
     batches = Contexts([numbers[:5000], numbers[5000:]], 4, 6001, batch_size=6000, shuffle=True, seed=1)
