@@ -137,7 +137,8 @@ class AttentiveRNN(layers.Layer):
         source = ops.zeros_like(looked[2])
         before = ops.concatenate([h, ops.zeros_like(looked[1][:, 0]), ops.cast(source, h.dtype)], axis=-1)
         made, states = recurrent.scan(step, x, [before, *states], self.kernel, bias)
-        outputs, context, weights = ops.split(made, [self.units, self.units + features], axis=-1)
+        end = self.units + features
+        outputs, context, weights = made[..., : self.units], made[..., self.units : end], made[..., end:]
         return outputs, context, weights, states[1:]
 
 
