@@ -8,8 +8,11 @@ import pytest
 import torch
 from keras import ops
 
+import keraszoo
+from keraszoo import front, registry
 from keraszoo.backend.autodiff import value_and_grad
 from keraszoo.layers import GRU, LSTM, LeakyRNN, SimpleRNN, SkipRNN
+from keraszoo.training.optimizers import SGD
 
 NATIVE = {SimpleRNN: torch.nn.RNN, LSTM: torch.nn.LSTM, GRU: torch.nn.GRU}
 CELLS = {
@@ -303,3 +306,154 @@ def test_a_layer_is_the_same_from_its_configuration(cell):
     twin.build((None, None, 3))
     twin.set_weights(layer.get_weights())
     np.testing.assert_array_equal(arrays(twin(sequences()))[0], arrays(layer(sequences()))[0])
+
+
+# Models
+
+
+@pytest.mark.parametrize("name, size", {"simple_rnn": 32_896, "lstm": 131_584, "gru": 99_072}.items())
+def test_sizes_of_one_layer(name, size):
+    builder = registry.entry(name).load()
+    count = front.trainable(front.abstract(builder, dict(cell=name, input_shape=(None, 128), num_classes=10)))
+    assert count == size + 1290  # and the head
+
+
+def test_padded_tokens_change_no_answer_loss_or_score():
+    arguments = dict(vocabulary_size=9, embed_dim=4, units=4, num_classes=3, bidirectional=True)
+    model = keraszoo.build("lstm", seed=0, return_sequences=True, **arguments)
+    whole = keraszoo.build("lstm", seed=0, **arguments)
+    x, y = np.array([[3, 7, 1, 5, 0, 0]]), np.array([[0, 2, 1, 1, 2, 2]])
+    for net in (model, whole):
+        padded, bare = (net.predict(v, verbose=0) for v in (x, x[:, :4]))
+        np.testing.assert_allclose(padded[:, :4] if padded.ndim == 3 else padded, bare, atol=1e-5)
+    scores = [model.evaluate(x[:, :n], y[:, :n], verbose=0) for n in (6, 4)]
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
+def test_padded_values_change_no_answer():
+    model = keraszoo.build("gru", seed=0, input_shape=(None, 2), num_values=2, units=4, mask_value=-1.0)
+    x = sequences(2, 5, 2)
+    longer = np.pad(x, ((0, 0), (0, 3), (0, 0)), constant_values=-1)
+    np.testing.assert_allclose(model.predict(longer, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+    assert isinstance(model.loss, keras.losses.MeanSquaredError)
+
+
+def test_gradients_are_clipped_by_their_norm():
+    """However steep the loss: without momentum, a step moves the weights by the learning rate."""
+    model = keraszoo.build("lstm", seed=0, input_shape=(4, 3), units=4, num_values=1)
+    assert model.optimizer.global_clipnorm == 1.0
+    model.compile(SGD(0.1, global_clipnorm=1.0), "mse")
+    before = model.get_weights()
+    model.fit(sequences(4, 4), np.full((4, 1), 1e4, "float32"), verbose=0)
+    moved = [(a - b).ravel() for a, b in zip(model.get_weights(), before, strict=True)]
+    assert np.linalg.norm(np.concatenate(moved)) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_adam_clips_first():
+    """Gradients a thousand times as steep make the same step; Adam's own memory of them shows it."""
+    seen = []
+    for steep in (1e4, 1e7):
+        model = keraszoo.build("simple_rnn", seed=0, input_shape=(4, 3), units=4, num_values=1)
+        model.fit(sequences(4, 4), np.full((4, 1), steep, "float32"), verbose=0)
+        seen.append(
+            np.concatenate([np.ravel(ops.convert_to_numpy(v)) for v in model.optimizer.variables[2:]])
+        )
+    np.testing.assert_allclose(*seen, rtol=1e-2, atol=1e-4)
+    assert 0 < np.abs(seen[0]).max() <= 0.1 + 1e-6  # a tenth of the gradient is the first moving average
+
+
+def jordan(**more):
+    model = keraszoo.build("jordan_rnn", seed=0, input_shape=(5, 3), units=4, **more)
+    rng = np.random.default_rng(1)
+    model.set_weights([w + rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
+    return model, {w.name: ops.convert_to_numpy(w) for w in model.trainable_variables}
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_jordan_hears_what_it_said_or_what_it_should_have_said(kind):
+    categories = kind == "classes"
+    model, w = jordan(**(dict(num_classes=3) if categories else dict(num_values=2)))
+    x = sequences(2, 5)
+    y = np.array([[0, 2, 1, 1, 2], [1, 1, 0, 2, 0]]) if categories else sequences(2, 5, 2, seed=4)
+    heard = np.eye(3)[y] if categories else y
+
+    def by_hand(forced):
+        last, found = np.zeros((2, heard.shape[-1])), []
+        for t in range(5):
+            h = np.tanh(x[:, t] @ w["kernel"] + last @ w["feedback_kernel"] + w["bias"])
+            found.append(h @ w["output_kernel"] + w["output_bias"])
+            said = np.eye(3)[found[-1].argmax(-1)] if categories else found[-1]
+            last = heard[:, t] if forced else said
+        return np.stack(found, axis=1)
+
+    np.testing.assert_allclose(model.predict(x, verbose=0), by_hand(False), atol=1e-5)
+    forced = model.forced.predict([x, y.astype("float32")], verbose=0)
+    np.testing.assert_allclose(forced, by_hand(True), atol=1e-5)
+    assert not np.allclose(by_hand(True), by_hand(False), atol=1e-3)
+
+
+def test_jordan_learns_from_true_answers_and_is_judged_on_its_own():
+    model, _ = jordan(num_values=1)
+    x, y = sequences(2, 5), sequences(2, 5, 1, seed=4)
+    forced, free = model.forced.predict([x, y], verbose=0), model.predict(x, verbose=0)
+    judged = model.evaluate(x, y, verbose=0, return_dict=True)["network_loss"]
+    assert judged == pytest.approx(np.mean((free - y) ** 2), rel=1e-4)
+    model.optimizer.learning_rate = 0.0
+    learned = model.fit(x, y, verbose=0).history["network_loss"][0]
+    assert learned == pytest.approx(np.mean((forced - y) ** 2), rel=1e-4) != pytest.approx(judged, rel=1e-3)
+
+
+def test_context_conditions_every_step():
+    """With a net that forgets at once all steps are alike; with one that does not they differ."""
+    model = keraszoo.build("context_rnn", seed=0, input_shape=(3,), length=4, cell="simple_rnn", units=4)
+    x = sequences(2, 3)[:, 0]
+    assert not np.allclose(*model.predict(x, verbose=0)[0, 1:3], atol=1e-4)
+    layer = model.get_layer("recurrent1")
+    kernel, recurrent_kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, np.zeros_like(recurrent_kernel), bias])
+    outputs = model.predict(x, verbose=0)
+    np.testing.assert_allclose(outputs, np.repeat(outputs[:, :1], 4, axis=1), atol=1e-6)
+    assert outputs.shape == (2, 4, 10)
+
+
+@pytest.mark.parametrize(
+    "name, arguments, message",
+    [
+        ("lstm", dict(input_shape=(None,)), r"input_shape must be \(time, features\), got \(None,\)"),
+        ("lstm", dict(input_shape=(4, 2), vocabulary_size=5), r"must be \(time,\) with vocabulary_size"),
+        ("gru", dict(depth=0), "depth must be at least 1, got 0"),
+        ("gru", dict(vocabulary_size=5, mask_value=0.0), "Token 0 is padding"),
+        ("lstm", dict(cell="elman"), "cell must be one of 'simple_rnn', 'lstm', 'gru', got 'elman'"),
+        ("context_rnn", dict(length=0), "length must be at least 1"),
+        ("context_rnn", dict(input_shape=(3, 2)), r"input_shape must be \(features,\)"),
+    ],
+)
+def test_builders_say_what_they_cannot_make(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        keraszoo.build(name, **arguments)
+
+
+def test_models_say_what_they_cannot_learn_from():
+    lstm = keraszoo.build(
+        "lstm", vocabulary_size=5, units=4, embed_dim=4, num_classes=3, return_sequences=True
+    )
+    tokens = np.array([[1, 2, 3, 4]])
+    for x, y, message in (
+        (tokens + 1, tokens - 1, "token numbers from 0 to 4"),
+        (tokens, tokens, "class numbers from 0 to 2"),
+        (tokens, tokens[:, 0], "expected"),
+        (tokens, tokens[:, :3] - 1, "as many steps: x has 4, y has 3"),
+        (tokens[..., None], tokens - 2, "lstm takes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lstm.fit(x, y, verbose=0)
+    net = keraszoo.build("jordan_rnn", input_shape=(None, 3), units=4, num_classes=3)
+    seen, said = sequences(2, 5), np.zeros((2, 5), int)
+    for x, y, message in (
+        (seen, said[:, :4], "as many steps: x has 5, y has 4"),
+        (seen, said + 3, "class numbers from 0 to 2"),
+        (seen, None, "y is missing"),
+        (seen[..., :2], said, "jordan_rnn takes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            net.fit(x, y, verbose=0)

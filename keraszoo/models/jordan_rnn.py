@@ -90,8 +90,4 @@ class Jordan(MultiPlayerModel):
         if y is None:
             raise ValueError(f"{prefix}y is missing: {self.name} learns from an answer at each step.")
         checks.check_target(self, f"{prefix}y", checks.array(y), self.kind, self.output_shape)
-        if checks.array(y).shape[1] != checks.array(x).shape[1]:
-            raise ValueError(
-                f"{prefix}x and {prefix}y must have as many steps: x has {checks.array(x).shape[1]}, "
-                f"y has {checks.array(y).shape[1]}."
-            )
+        checks.check_steps(x, y, prefix)

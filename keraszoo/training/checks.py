@@ -42,6 +42,8 @@ def check_batch(model, x, y=None, sample_weight=None, prefix=""):
                 )
     if y is not None:
         check_targets(model, y, prefix)
+        if model.card.get("task") == "sequence_classification" and len(model.output_shape) == 3:
+            check_steps(x, y, prefix)
     for value in keras.tree.flatten(sample_weight):
         if value is not None:
             check_numbers(f"{prefix}sample_weight", array(value))
@@ -181,6 +183,15 @@ def fits(shape, takes):
     if len(shape) + 1 == len(takes) and takes[-1] == 1:
         shape = (*shape, 1)
     return len(shape) == len(takes) and all(b in (None, a) for a, b in zip(shape[1:], takes[1:], strict=True))
+
+
+def check_steps(x, y, prefix=""):
+    """Refuse sequences that have not as many steps as their labels."""
+    steps = np.shape(x)[1], np.shape(y)[1]
+    if steps[0] != steps[1]:
+        raise ValueError(
+            f"{prefix}x and {prefix}y must have as many steps: x has {steps[0]}, y has {steps[1]}."
+        )
 
 
 def check_targets(model, y, prefix=""):
