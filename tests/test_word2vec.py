@@ -297,6 +297,8 @@ def test_says_what_is_wrong():
         model.predict(np.full((3, 10), 10_000), verbose=0)
     with pytest.raises(ValueError, match="SGD without momentum"):
         model.compile("adam")
+    with pytest.raises(ValueError, match="got SGD with clipnorm"):
+        model.compile(keras.optimizers.SGD(0.1, clipnorm=1.0))
     with pytest.raises(ValueError, match="without a vocabulary"):
         small()[0].nearest("king")
     for wrong in (

@@ -10,7 +10,8 @@ frequent word, (sqrt(f / t) + 1) * t / f of the occurrences are kept. Departures
 from in batches, all texts mixed, and a batch works with the vectors of its beginning; where many pairs of a batch
 share a word, which adds up to too long a step, that is shortened (`limit`). The neighbours of a centre share its
 random words, as in Ji et al. 2016, https://arxiv.org/abs/1604.04661 (`shared_negatives`), which is several times as
-fast and no worse. The logistic function is computed, not looked up in a table that ends at 6. Words that are not
+fast; people's judgement of words agrees with these vectors as well as with those of gensim, which has random words for
+each pair. The logistic function is computed, not looked up in a table that ends at 6. Words that are not
 known, and the ends of texts, leave no token behind.
 """
 
@@ -32,6 +33,15 @@ from keraszoo.training import checks
 from keraszoo.training.contexts import Contexts, noise
 
 BATCH = 1024  # centres, where `fit` reads texts and nothing else is said
+EXTRAS = (
+    "momentum",
+    "weight_decay",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "use_ema",
+    "gradient_accumulation_steps",
+)
 
 
 @register(
@@ -128,19 +138,21 @@ class Word2Vec(Architecture):
         """Keras' method, for plain gradient descent; the loss is the model's own.
 
         Raises:
-            ValueError: The optimizer is another, which would touch every vector at every step, or there is a loss.
+            ValueError: The optimizer is another, which would touch every vector at every step, or has more to it than a
+                learning rate; or there is a loss.
         """
         optimizer = keras.optimizers.get(optimizer)
-        if not isinstance(optimizer, keras.optimizers.SGD) or optimizer.momentum:
+        extras = [word for word in EXTRAS if getattr(optimizer, word, None)]
+        if not isinstance(optimizer, keras.optimizers.SGD) or extras:
             raise ValueError(
                 f"{self.name} learns by plain gradient descent, keras.optimizers.SGD without momentum; got "
-                f"{optimizer.name}."
+                f"{type(optimizer).__name__}{' with ' + ' and '.join(extras) if extras else ''}."
             )
         if loss is not None or metrics:
             raise ValueError(f"{self.name} has a loss of its own: compile takes no loss and no metrics.")
         self.build()
         optimizer.build(self.trainable_variables)
-        super().compile(optimizer, **kwargs)
+        super().compile(optimizer, **{**kwargs, "auto_scale_loss": False})
 
     def call(self, contexts, training=False):
         vectors, there = ops.take(self.neighbours, contexts, axis=0), contexts != 0
@@ -271,7 +283,7 @@ class Word2Vec(Architecture):
         if kernels.EAGER:
             kernels.include(mean, total, count)
         else:
-            mean.update_state(total / ops.maximum(count, 1.0), sample_weight=count)
+            mean.update_state(total / ops.maximum(count, 1e-9), sample_weight=count)
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, *args, **kwargs):
         """`keras.Model.fit`, with its arguments.
