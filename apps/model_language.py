@@ -43,11 +43,15 @@ SUITS = {  # what is learned from each set in minutes on two cores
 }
 
 
+MODELS = ("ngram", "neural_ngram", "rnn_language_model")
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", default="descriptions", choices=list(SUITS))
     parser.add_argument("--data-dir", help="where sets are kept; else KERASZOO_DATA")
     parser.add_argument("--count", type=int, help="letters of the training text; else all")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS, help="else all three")
     parser.add_argument("--orders", type=int, nargs="+", help="tokens of the longest n-grams")
     parser.add_argument("--units", type=int, help="of each LSTM")
     parser.add_argument("--dropout", type=float, help="of the LSTMs")
@@ -152,7 +156,8 @@ def main():
     options = parse()
     parts, tokenizer = load(options)
     print(f"{tokenizer!r} make up the text")
-    rows = [train(*rival, parts, tokenizer, options) for rival in rivals(options)]
+    chosen = [rival for rival in rivals(options) if rival[1] in options.models]
+    rows = [train(*rival, parts, tokenizer, options) for rival in chosen]
 
     options.out.mkdir(parents=True, exist_ok=True)
     draw(options.out / "perplexities.png", rows)
