@@ -7,7 +7,9 @@ adding   two numbers of a long sequence of noise are marked: what is their sum? 
 copying  a few symbols, then nothing for long: what were they? Arjovsky, Shah, Bengio 2016,
          https://arxiv.org/abs/1511.06464, section 5.1. Whoever guesses is right once in eight times.
 
-Every net has as many units, and sees as many sequences, each of them once, unless it has done it before.
+Every net has as many units, and sees as many sequences, each of them once, until it has learned. Gated nets
+learn to add over 200 steps, where simple ones fail at 50 already. For copying 2000 updates teach them too little;
+there connections that span 10 steps do best, while the lag is a multiple of that.
 """
 
 import argparse
@@ -143,7 +145,7 @@ def draw(path, histories, options):
         above.set_title(name)
         above.set_xlabel("lag, in steps")
         below.set_xlabel(f"updates, at lag {shown}")
-        above.legend()
+    panels[0].legend()
     pictures.save(figure, path)
 
 
