@@ -152,6 +152,8 @@ def test_buckets_depend_on_seed_and_epoch_alone():
 
     first, second = (Bucketed(sequences(50), batch_size=8, shuffle=True, seed=5) for _ in range(2))
     assert order(first, 1) == order(second, 1) != order(first, 2)
+    fixed = Bucketed(sequences(50), batch_size=8, length=60)
+    assert {fixed[i].shape[1] for i in range(len(fixed))} == {60}
     with pytest.raises(ValueError, match="x has 50, y has 3"):
         Bucketed(sequences(50), np.zeros(3))
     with pytest.raises(ValueError, match="no samples"):
@@ -162,7 +164,7 @@ def reader(**more):
     requests = data.load("requests", count=64, test=16)
     tokenizer = Tokenizer.learn(requests.train[0], lower=True)
     config = dict(vocabulary=tokenizer, class_names=requests.class_names, units=16, embed_dim=16, seed=0)
-    return requests, keraszoo.build("gru", input_shape=(None,), **{**config, **more})
+    return requests, keraszoo.build("gru", **{"input_shape": (None,), **config, **more})
 
 
 def test_raw_text_through_fit_and_a_saved_file(tmp_path):
@@ -349,3 +351,9 @@ def test_the_mean_over_a_text_leaves_padding_out():
     assert [layer.name for layer in model.layers if "dropout" in layer.name] == ["dropout0", "dropout"]
     with pytest.raises(ValueError, match='pooling must be "last" or "mean"'):
         keraszoo.build("gru", pooling="max")
+
+
+def test_a_model_of_fixed_length_reads_shorter_texts():
+    requests, model = reader(input_shape=(8,))
+    model.fit(requests.train[0], requests.train[1], verbose=0)
+    assert model.predict(["play some jazz", "will it rain in Oslo"], verbose=0).shape == (2, 4)

@@ -22,7 +22,7 @@ class Bucketed(Shuffled):
         batch_size, shuffle, seed, initial_epoch: As of `keraszoo.training.batches.Batches`.
         buckets: Different lengths, at most. 1 pads all to the longest.
         multiple: Lengths are multiples of this.
-        length: Length of the longest bucket, if it should be more than the longest sequence needs.
+        length: Steps of every batch, for models that take no other number.
 
     Raises:
         ValueError: There are no sequences, or `y` or `sample_weight` has another number of samples.
@@ -60,7 +60,7 @@ class Bucketed(Shuffled):
             np.quantile(self.lengths, np.arange(1, buckets + 1) / buckets, method="higher") if count else []
         )
         bounds = -(-np.array(shares, int) // multiple) * multiple
-        self.bounds = np.unique(bounds if length is None else np.append(bounds[:-1], length))
+        self.bounds = np.unique(bounds) if length is None else np.array([length])
         super().__init__(count, batch_size, shuffle, seed, initial_epoch)
 
     @property
