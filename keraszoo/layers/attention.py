@@ -137,9 +137,12 @@ class AttentiveRNN(layers.Layer):
         source = ops.zeros_like(looked[2])
         before = ops.concatenate([h, ops.zeros_like(looked[1][:, 0]), ops.cast(source, h.dtype)], axis=-1)
         made, states = recurrent.scan(step, x, [before, *states], self.kernel, bias)
-        end = self.units + features
-        outputs, context, weights = made[..., : self.units], made[..., self.units : end], made[..., end:]
-        return outputs, context, weights, states[1:]
+        end, steps = self.units + features, ops.shape(made)[:2]
+        outputs = ops.reshape(
+            made[..., : self.units], (*steps, self.units)
+        )  # TensorFlow may not know any more
+        context = ops.reshape(made[..., self.units : end], (*steps, features))
+        return outputs, context, made[..., end:], states[1:]
 
 
 def lstm_step(z, c):
