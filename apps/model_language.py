@@ -13,7 +13,6 @@ sets, letter by letter. Real ones:
 import argparse
 import csv
 import time
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -73,15 +72,9 @@ def parse():
 
 def load(options):
     """Text to learn from, to choose by and to test on, each a string or a list of paragraphs; and the tokens."""
-    if options.data == "descriptions":
-        files = sorted(resources.files("sklearn.datasets.descr").iterdir(), key=lambda file: file.name)
-        text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.name.endswith(".rst"))
-        edges = [int(len(text) * share) for share in (0.8, 0.9)]
-        parts, kind = [text[: edges[0]], text[edges[0] : edges[1]], text[edges[1] :]], "characters"
-    else:
-        data = keraszoo.data.load(options.data, data_dir=options.data_dir)
-        print(data)
-        parts, kind = [part[0] for part in (data.train, data.validation, data.test)], data.tokens[0]["kind"]
+    data = keraszoo.data.load(options.data, data_dir=options.data_dir)
+    print(data)
+    parts, kind = [part[0] for part in (data.train, data.validation, data.test)], data.tokens[0]["kind"]
     parts[0] = parts[0][: options.count]
     if kind != "characters":
         parts = [[line for line in part.split("\n") if line.strip()] for part in parts]

@@ -24,6 +24,7 @@ SETS = {
         directory.neuron_em,
         pairs.edges_to_photos,
         sentences.apples,
+        sentences.descriptions,
         sentences.number_words,
         sentences.requests,
         series.nab_timeseries,

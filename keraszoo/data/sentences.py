@@ -1,4 +1,6 @@
-"""Sentences made on the spot, whose meaning is known: what needs no file."""
+"""Texts that need no file: sentences made on the spot, whose meaning is known, and prose that scikit-learn ships."""
+
+from importlib import resources
 
 import numpy as np
 
@@ -187,4 +189,22 @@ def apples(count=200, test=50, seed=0):
         tokens=(dict(kind="given", lower=True),),
         source=f"generated, seed {seed}",
         licence="none needed",
+    )
+
+
+def descriptions():
+    """What scikit-learn says of its data sets: English prose and tables, the first 80 % to learn from, then 10 % and 10 %."""
+    files = sorted(resources.files("sklearn.datasets.descr").iterdir(), key=lambda file: file.name)
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.name.endswith(".rst"))
+    edges = [round(len(text) * share) for share in (0.8, 0.9)]
+    parts = dict(train=text[: edges[0]], validation=text[edges[0] : edges[1]], test=text[edges[1] :])
+    return Dataset(
+        name="descriptions",
+        task="language_modeling",
+        **{name: (part, None) for name, part in parts.items()},
+        value_range=None,
+        tokens=(dict(kind="characters"),),
+        source="scikit-learn's descriptions of its data sets, in the version that is installed",
+        licence="BSD 3-clause",
+        citation="F. Pedregosa et al.: Scikit-learn, JMLR 12, 2011",
     )
