@@ -94,9 +94,9 @@ class Shuffled(keras.utils.PyDataset):
         if self._passing:
             with self._lock:
                 index = self._asked.setdefault(index, len(self._asked))
-        return self.take(self.rows(index))
+        return self.take(self.chosen(index))
 
-    def rows(self, index):
+    def chosen(self, index):
         """Which samples are in a batch of the epoch: a slice, or an array of integers."""
         start, stop = index * self.batch_size, min((index + 1) * self.batch_size, self.count)
         return slice(start, stop) if self._order is None else self._order[start:stop]

@@ -94,7 +94,7 @@ class Bucketed(Shuffled):
     def num_batches(self):
         return -(-self.count // self.batch_size)
 
-    def rows(self, index):
+    def chosen(self, index):
         return self.plan[index]
 
     def length(self, rows):
