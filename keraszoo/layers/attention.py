@@ -56,7 +56,7 @@ class AdditiveAttention(layers.Layer):
         keys, memory, barred = looked
         hidden = ops.tanh(keys + ops.expand_dims(self.of_query(query), 1))
         fit = ops.squeeze(ops.matmul(hidden, ops.cast(self.direction, hidden.dtype)), -1)
-        weights = ops.softmax(ops.cast(fit, "float32") + barred)
+        weights = ops.softmax(ops.cast(fit, "float32") + ops.cast(barred, "float32"))
         return weighted(weights, memory), weights
 
 
