@@ -8,6 +8,10 @@ samples, a picture of the bars, and the networks with their curves. The text is 
 sets, letter by letter. Real ones:
     ... --data tiny_shakespeare --data-dir FOLDER    letter by letter
     ... --data wikitext2 --data-dir FOLDER           word by word
+
+Counting is hard to beat on a million letters: after an epoch, ten minutes of two busy cores, the LSTM has a perplexity
+of 6.3 on tiny_shakespeare, n-grams of four have 5.9 and those of seven 4.9. On the words of wikitext2, 8,087 kinds and
+few of each, the neural 5-gram comes near after three epochs: 202, where n-grams of four have 188.
 """
 
 import argparse
