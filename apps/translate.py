@@ -116,11 +116,16 @@ def learn(options, train, test, vocabulary, attention):
 def judge(options, model, test):
     """BLEU and the share of translations that are right to the letter, greedy and with beams."""
     from keraszoo.diagnostics import bleu, exact
+    from keraszoo.text.tokenizer import words_of
 
-    sources, references = test
+    def spaced(text):
+        """Words and marks apart, as the vocabulary has them: "n'est" is said as three tokens."""
+        return " ".join(words_of(text))
+
+    sources, references = test[0], [list(map(spaced, texts)) for texts in test[1]]
     found = {}
     for beams in (1, options.beams):
-        said = model.translate(sources, beams=beams)
+        said = list(map(spaced, model.translate(sources, beams=beams)))
         found[beams] = bleu(said, references, lowercase=True), exact(said, references, lowercase=True)
     return found
 
