@@ -35,7 +35,17 @@ def compiled(fn, variables):
 
         return lambda *arguments: pure([v.value for v in variables], *arguments)
     if BACKEND == "tensorflow":
-        return tf.function(fn, autograph=False)
+        made = {}
+
+        def of_these_shapes(*arguments):
+            """One function for each set of shapes: TensorFlow warns of one that it traces for many."""
+            leaves = keras.tree.flatten(arguments)
+            key = tuple((tuple(v.shape), str(v.dtype)) if hasattr(v, "shape") else v for v in leaves)
+            if key not in made:
+                made[key] = tf.function(lambda *arguments: fn(*arguments), autograph=False)
+            return made[key](*arguments)
+
+        return of_these_shapes
 
     @functools.wraps(fn)
     def eager(*arguments):
