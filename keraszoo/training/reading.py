@@ -53,8 +53,8 @@ class Reading:
             found = isinstance(first, (str, bytes)) or isinstance(inner, str)
         if found and not self.tokenizers:
             raise ValueError(
-                f"x holds text, but {self.name} was built without a vocabulary: "
-                f"keraszoo.build(..., vocabulary=keraszoo.text.Tokenizer.learn(texts))."
+                f"x must hold numbers, got text: {self.name} was built without a vocabulary. Models for text take "
+                "keraszoo.build(..., vocabulary=keraszoo.text.Tokenizer.learn(texts))."
             )
         return bool(found)
 
