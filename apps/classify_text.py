@@ -62,37 +62,6 @@ def counting(train, test, kind):
     return model.fit(*train).score(*test)
 
 
-def confusion(path, truth, found, names):
-    """A picture of which classes are taken for which; of many classes, those that are confused most."""
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    wrong = np.bincount(truth[found != truth], minlength=len(names))
-    kept = np.sort(np.argsort(-wrong, kind="stable")[:20])
-    inside = np.isin(truth, kept) & np.isin(found, kept)
-    side = 2 + 0.35 * len(kept)
-    figure, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
-    ConfusionMatrixDisplay.from_predictions(
-        truth[inside],
-        found[inside],
-        labels=kept,
-        display_labels=[names[i] for i in kept],
-        xticks_rotation="vertical",
-        normalize="true",
-        values_format=".1f",
-        cmap="Blues",
-        colorbar=False,
-        text_kw={"fontsize": 7},
-        ax=axes,
-    )
-    axes.set_title(
-        "what is taken for what" + (", the 20 classes with most errors" if len(names) > 20 else "")
-    )
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
 def main():
     options = parse()
     data = keraszoo.data.load(options.data, data_dir=options.data_dir, validation=0.1)
@@ -102,7 +71,7 @@ def main():
 
     import keras
 
-    from keraszoo.callbacks import Curves, History
+    from keraszoo.callbacks import Curves, History, pictures
 
     model = keraszoo.build(
         options.model,
@@ -147,7 +116,7 @@ def main():
     print(f"test accuracy {(found == truth).mean():.4f}: {options.model}")
     score = counting((texts, labels), data.test, vocabulary.kind)
     print(f"test accuracy {score:.4f}: logistic regression on counts, for comparison")
-    confusion(options.out / "confusion.png", truth, found, data.class_names)
+    pictures.confusion_matrix(options.out / "confusion.png", truth, found, data.class_names)
     for text, i in list(zip(asked, found, strict=True))[:3]:
         print(f"  {data.class_names[i]}: {text[:70]!r}")
     print(f"see {options.out}; try: keraszoo predict {best} {asked[0][:40]!r}")

@@ -120,6 +120,8 @@ def answers(model, texts):
 
 
 def main():
+    from keraszoo.callbacks import pictures
+
     options = parse()
     data = keraszoo.data.load(options.data, data_dir=options.data_dir, validation=0.1)
     print(data)
@@ -140,33 +142,11 @@ def main():
         for text, tags in zip(shown, answers(model, [text.split() for text in shown]), strict=True):
             named = [f"{w} [{data.class_names[t]}]" for w, t in zip(text.split(), tags, strict=True)]
             print("  " + " ".join(named))
-    picture(options.out / "tags.png", truth, answers(models["in both directions"], texts), data.class_names)
-    print(f"see {options.out}")
-
-
-def picture(path, truth, found, names):
-    """Which tags are taken for which."""
-    import matplotlib.pyplot as plt
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    side = 3 + 0.45 * len(names)
-    figure, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
-    ConfusionMatrixDisplay.from_predictions(
-        np.concatenate(truth),
-        np.concatenate(found),
-        labels=range(len(names)),
-        display_labels=names,
-        xticks_rotation="vertical",
-        normalize="true",
-        values_format=".2f",
-        cmap="Blues",
-        colorbar=False,
-        text_kw={"fontsize": 7},
-        ax=axes,
+    found = answers(models["in both directions"], texts)
+    pictures.confusion_matrix(
+        options.out / "tags.png", *map(np.concatenate, (truth, found)), data.class_names
     )
-    axes.set_title("which tag is taken for which, as shares of the words that have it")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    print(f"see {options.out}")
 
 
 if __name__ == "__main__":
