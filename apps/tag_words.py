@@ -80,7 +80,7 @@ def fit(options, data, name, **config):
     from keraszoo.text import Tokenizer
 
     texts, tags = (part[: options.count] for part in data.train)
-    tokenizer = Tokenizer.learn(texts, "given", lower=options.lower, least=options.least)
+    tokenizer = Tokenizer.learn(texts, "given", lower=options.lower, least=options.least, shapes=True)
     model = keraszoo.build(
         config.pop("model", options.model),
         seed=options.seed,

@@ -536,7 +536,7 @@ def test_texts_are_trained_on_and_predicted_from(tmp_path):
     done = invoke("train", "gru", "--data", "apples", "--smoke", *sizes, "--out", tags)
     assert done.exit_code == 0, done.output
     done = invoke("predict", tags / "best.keras", "I like eating apple")
-    assert [line.split()[1] for line in done.stdout.splitlines()[1:]] == ["i", "like", "eating", "apple"]
+    assert [line.split()[1] for line in done.stdout.splitlines()[1:]] == ["I", "like", "eating", "apple"]
     done = invoke("train", "mlp", "--data", "requests", "--out", tmp_path / "no")
     assert done.exit_code == 2 and "mlp is for classification; requests holds texts" in done.stderr
 

@@ -57,6 +57,26 @@ def test_vocabularies():
     assert [m.tolist() for m in many] == [[4, 5], [6]] and many[0].dtype == "int32"
 
 
+def test_unknown_words_are_known_by_their_shape():
+    texts = [["in", "Oslo", "in", "1905"], ["in", "UNO", "@ann"]]
+    tokenizer = Tokenizer.learn(texts, "given", least=2, shapes=True)
+    assert tokenizer.tokens[4:] == ["[9]", "[@x]", "[X]", "[Xx]", "[x]", "in"]
+    assert tokenizer.split(["in", "Rome", "1066", "@bob", "EU", "a-b"]) == [
+        "in",
+        "[Xx]",
+        "[9]",
+        "[@x]",
+        "[X]",
+        "[UNK]",
+    ]
+    assert Tokenizer.from_json(tokenizer.to_json()).split(["Rome"]) == ["[Xx]"]
+    assert len(Tokenizer.learn(texts, "given", size=9, shapes=True)) == 9
+    lower = Tokenizer.learn(texts, "given", least=2, lower=True, shapes=True)
+    assert lower.split(["IN", "Rome", "rome"]) == ["in", "[Xx]", "[x]"]
+    with pytest.raises(ValueError, match="they need kind=\"given\", got 'words'"):
+        Tokenizer.learn(TEXTS, shapes=True)
+
+
 def test_tokenizers_on_disk(tmp_path):
     tokenizer = Tokenizer.learn(TEXTS)
     tokenizer.save(tmp_path / "words.json")
@@ -345,9 +365,13 @@ def test_names_in_tagged_text():
 
 
 def test_the_mean_over_a_text_leaves_padding_out():
-    model = keraszoo.build("gru", vocabulary_size=20, pooling="mean", bidirectional=True, dropout=0.3, units=4, seed=0)
+    model = keraszoo.build(
+        "gru", vocabulary_size=20, pooling="mean", bidirectional=True, dropout=0.3, units=4, seed=0
+    )
     said = model.predict(np.array([[3, 4, 5, 0, 0], [3, 4, 5, 6, 7]]), verbose=0)
-    np.testing.assert_allclose(said[:1], model.predict(np.array([[3, 4, 5]]), verbose=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        said[:1], model.predict(np.array([[3, 4, 5]]), verbose=0), rtol=1e-5, atol=1e-6
+    )
     assert [layer.name for layer in model.layers if "dropout" in layer.name] == ["dropout0", "dropout"]
     with pytest.raises(ValueError, match='pooling must be "last" or "mean"'):
         keraszoo.build("gru", pooling="max")

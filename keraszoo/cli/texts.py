@@ -6,6 +6,7 @@ import numpy as np
 
 from keraszoo.tasks import TASKS
 from keraszoo.text import read
+from keraszoo.text.tokenizer import words_of
 
 CLASSES = "classes"  # of a text
 TAGS = "tags"  # of each token
@@ -47,7 +48,9 @@ class Reader:
             if np.ndim(shares) == 1:
                 yield text, CLASSES, shares
             else:
-                yield text, TAGS, list(zip(self.model.tokenizer.split(text), shares, strict=False))
+                tokenizer = self.model.tokenizer
+                tokens = words_of(text) if tokenizer.kind == "given" else tokenizer.split(text)
+                yield text, TAGS, list(zip(tokens, shares, strict=False))
 
 
 def texts_in(given):

@@ -163,7 +163,9 @@ def search(begin, step, prompts, length, beams, penalty, end, forbidden):
             [np.take_along_axis(found, keep[:, :, None], axis=1), picked[:, :, None]], axis=-1
         )
         scores = new
-        final = (length if penalty > 0 else i + 1) ** penalty  # nothing better comes of a text than if all is certain
+        final = (
+            length if penalty > 0 else i + 1
+        ) ** penalty  # nothing better comes of a text than if all is certain
         hopeless = all(best[row][0] >= scores[row].max() / final for row in range(count))
         if i + 1 == length or (end is not None and hopeless):
             break

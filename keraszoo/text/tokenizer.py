@@ -22,6 +22,7 @@ class Tokenizer:
         kind: One of "characters"; "words", which splits off marks of punctuation; "split", for text that has a
             space between any two tokens; "given", for lists of words; "bpe", sub-words made of bytes, so that
             nothing is unknown; "wordpiece", sub-words as BERT's.
+        shapes: For "given": whether an unknown word is looked up by its shape, "[Xx]" for "Oslo" and "[9]" for "1905".
 
     >>> tokenizer = Tokenizer.learn(["to be, or not to be"])
     >>> tokenizer.encode("to be")
@@ -30,16 +31,17 @@ class Tokenizer:
     'to be'
     """
 
-    def __init__(self, tokenizer, kind):
+    def __init__(self, tokenizer, kind, shapes=False):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
         self.kind = kind
+        self.shapes = shapes
         self._tokenizer = tokenizer
         self._tokenizer.encode_special_tokens = True  # "[PAD]" in a text is five characters like any other
         self.pad, self.unknown, self.start, self.end = map(self.token_to_id, SPECIALS)
 
     @classmethod
-    def learn(cls, texts, kind="words", size=None, lower=False, least=1):
+    def learn(cls, texts, kind="words", size=None, lower=False, least=1, shapes=False):
         """The tokenizer of a kind that suits some texts.
 
         Args:
@@ -48,10 +50,14 @@ class Tokenizer:
             size: Tokens at most, with the four special ones. By default all there are, or 8,000 sub-words.
             lower: Take capital letters for small ones.
             least: How often a token must occur to be known.
+            shapes: For "given", with `least` above 1: look up by its shape what is not known, as in names that occur
+                once. What shapes there are is learned from the words that are not known here.
 
         Raises:
-            ValueError: There are no texts, `kind` is unknown, or `size` leaves no room.
+            ValueError: There are no texts, `kind` is unknown, `size` leaves no room, or `shapes` is for another kind.
         """
+        if shapes and kind != "given":
+            raise ValueError(f'shapes are those of words: they need kind="given", got {kind!r}.')
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
         if size is not None and size <= len(SPECIALS):
@@ -66,8 +72,10 @@ class Tokenizer:
         for text in texts:
             counts.update(pieces(splitter, text, kind))
         known = [token for token, count in counts.most_common() if count >= least and token not in SPECIALS]
-        tokens = [*SPECIALS, *known[: None if size is None else size - len(SPECIALS)]]
-        return cls(whole_words(kind, lower, {token: i for i, token in enumerate(tokens)}), kind)
+        seen = [] if not shapes else sorted({shape(word) for text in texts for word in text} - {*known})
+        most = None if size is None else max(0, size - len(SPECIALS) - len(seen))
+        tokens = [*SPECIALS, *seen, *known[:most]]
+        return cls(whole_words(kind, lower, {token: i for i, token in enumerate(tokens)}), kind, shapes)
 
     def __len__(self):
         return self._tokenizer.get_vocab_size()
@@ -106,11 +114,21 @@ class Tokenizer:
         texts = check_texts("texts", texts, words=self.kind == "given", empty=True)
         if self.kind == "given":
             texts = [words_of(text) if isinstance(text, str) else list(text) for text in texts]
-        found = self._tokenizer.encode_batch_fast(
-            texts, is_pretokenized=self.kind == "given", add_special_tokens=False
-        )
+        if self.shapes:
+            found = [[self.number(word) for word in text] for text in texts]
+        else:
+            given = dict(is_pretokenized=self.kind == "given", add_special_tokens=False)
+            found = [encoded.ids for encoded in self._tokenizer.encode_batch_fast(texts, **given)]
         before, after = [self.start] * start, [self.end] * end
-        return [np.array([*before, *encoded.ids, *after], "int32") for encoded in found]
+        return [np.array([*before, *numbers, *after], "int32") for numbers in found]
+
+    def number(self, word):
+        """The number of a word; or that of its shape, if the word is not in the vocabulary."""
+        normal = self._tokenizer.normalizer.normalize_str(word) if self._tokenizer.normalizer else word
+        for token in (normal, shape(word)):
+            if (found := self.token_to_id(token)) is not None:
+                return found
+        return self.unknown
 
     def decode(self, numbers):
         """The text of token numbers, without special tokens."""
@@ -125,7 +143,8 @@ class Tokenizer:
 
     def to_json(self):
         """All of it, as text; `from_json` reads it."""
-        return json.dumps({"kind": self.kind, "tokenizer": json.loads(self._tokenizer.to_str())})
+        held = {"kind": self.kind, "shapes": self.shapes}
+        return json.dumps({**held, "tokenizer": json.loads(self._tokenizer.to_str())})
 
     @classmethod
     def from_json(cls, text):
@@ -138,7 +157,8 @@ class Tokenizer:
 
         try:
             held = json.loads(text)
-            return cls(tokenizers.Tokenizer.from_str(json.dumps(held["tokenizer"])), held["kind"])
+            tokenizer = tokenizers.Tokenizer.from_str(json.dumps(held["tokenizer"]))
+            return cls(tokenizer, held["kind"], held.get("shapes", False))
         except Exception as error:  # the library raises nothing more special
             raise ValueError(f"This is no tokenizer of keraszoo: {error}") from error
 
@@ -189,6 +209,18 @@ def check_texts(name, texts, words=False, empty=False):
             f"{name}[{i}] must be a text{' or a list of words' if words else ''}, got {type(text).__name__}{hint}."
         )
     return texts
+
+
+def shape(word):
+    """What a word looks like: "[Xx]" for "Oslo", "[X]" for "UN", "[9]" for "1905", "[@x]" for "@ann"; runs count once."""
+    found = []
+    for character in word:
+        mark = "9" if character.isdigit() else character
+        if character.isalpha():
+            mark = "X" if character.isupper() else "x"
+        if found[-1:] != [mark]:
+            found.append(mark)
+    return f"[{''.join(found[:4])}]"
 
 
 def words_of(text):
