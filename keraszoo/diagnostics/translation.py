@@ -27,7 +27,7 @@ def bleu(translations, references, lowercase=False):
         ) from error
     most = max(map(len, given))
     streams = [[texts[i] if i < len(texts) else None for texts in given] for i in range(most)]
-    return float(BLEU(lowercase=lowercase).corpus_score(list(translations), streams).score)
+    return float(BLEU(lowercase=lowercase, force=True).corpus_score(list(translations), streams).score)
 
 
 def exact(translations, references, lowercase=False):
