@@ -259,7 +259,9 @@ class Trees(Task):
         found = super().scoring(config, optimizer, **{"clipnorm": 5.0, **arguments})
         return found | dict(loss=NodeCrossentropy(), metrics=[NodeAccuracy(), RootAccuracy()])
 
-    def example(self, count, *, input_shape, num_classes, vocabulary_size, width=2, composition=None, **config):
+    def example(
+        self, count, *, input_shape, num_classes, vocabulary_size, width=2, composition=None, **config
+    ):
         """A batch of random binary trees, as tables; a node's class is the sum of its children's.
 
         Returns:

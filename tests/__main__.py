@@ -1,6 +1,6 @@
 """The whole suite on all three backends, each in a process of its own, two at a time.
 
-    python -m tests [PYTEST ARGUMENT ...]
+python -m tests [PYTEST ARGUMENT ...]
 """
 
 import os

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))  # the same tiny nets are compiled again and again
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(CACHE)
+)  # the same tiny nets are compiled again and again
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 

@@ -90,7 +90,12 @@ RUNS = {
     "translate.py": (
         ["--count", "200", "--test", "20", "--units", "16", "--epochs", "1", "--beams", "2"],
         [
-            *("attention.png", "comparison.csv", "with_attention/model.keras", "without_attention/curves.png"),
+            *(
+                "attention.png",
+                "comparison.csv",
+                "with_attention/model.keras",
+                "without_attention/curves.png",
+            ),
             *("with_attention/said.txt", "with_attention/history.csv"),
         ],
         "with attention",

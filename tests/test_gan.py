@@ -187,7 +187,9 @@ def test_a_way_between_two_noises_begins_and_ends_there(tiny):
     np.testing.assert_allclose(way[[0, -1]], ends, atol=1e-5)
     np.testing.assert_allclose(model.way(a, a, 3), [a, a, a], rtol=1e-6)
     unit = [v / np.linalg.norm(v) for v in (a, b)]
-    np.testing.assert_allclose(np.linalg.norm(model.way(*unit, 7), axis=1), 1, rtol=1e-5)  # stays on the sphere
+    np.testing.assert_allclose(
+        np.linalg.norm(model.way(*unit, 7), axis=1), 1, rtol=1e-5
+    )  # stays on the sphere
     with pytest.raises(ValueError, match="a and b must have shape"):
         model.interpolate(a[:2], b)
     assert tiny["conditional_gan"].interpolate(a, b, steps=4, label=2).shape == (4, 8, 8, 1)
@@ -198,7 +200,9 @@ def test_a_label_asks_for_a_class(tiny):
     noise = np.repeat(model.latent(1, seed=0), 10, axis=0)
     images = model.predict([noise, np.arange(10, dtype="int32")], verbose=0)
     assert len(np.unique(images.reshape(10, -1), axis=0)) == 10  # the same noise, ten classes
-    np.testing.assert_array_equal(model.sample(4, labels=[2, 2, 2, 2], seed=1), model.sample(4, labels=2, seed=1))
+    np.testing.assert_array_equal(
+        model.sample(4, labels=[2, 2, 2, 2], seed=1), model.sample(4, labels=2, seed=1)
+    )
     with pytest.raises(ValueError, match="labels must hold class numbers from 0 to 9"):
         model.sample(2, labels=[0, 10])
     x = np.zeros((4, 8, 8, 1), "float32")
@@ -226,7 +230,9 @@ def test_the_average_is_what_predicts():
     np.testing.assert_allclose(model.predict(z, verbose=0), ops.convert_to_numpy(model.average(z)), atol=1e-6)
     assert not np.allclose(model.predict(z, verbose=0), ops.convert_to_numpy(model.generator(z)), atol=1e-6)
     plain = keraszoo.build("gan", seed=0, average=None)
-    np.testing.assert_allclose(plain.predict(z, verbose=0), ops.convert_to_numpy(plain.generator(z)), atol=1e-6)
+    np.testing.assert_allclose(
+        plain.predict(z, verbose=0), ops.convert_to_numpy(plain.generator(z)), atol=1e-6
+    )
 
 
 def test_accuracies_say_who_is_winning():

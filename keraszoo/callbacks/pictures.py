@@ -281,7 +281,9 @@ def trees(path, tree, panels, class_names):
             number = str(np.argmax(shares[i]))
             panel.text(across[i], up[i], number, ha="center", va="center", fontsize=8, zorder=3)
             if node.word is not None:
-                panel.text(across[i], up[i] - 0.9, short(node.word, 12), ha="center", va="baseline", fontsize=9)
+                panel.text(
+                    across[i], up[i] - 0.9, short(node.word, 12), ha="center", va="baseline", fontsize=9
+                )
         panel.set_title(title, fontsize=10)
         panel.set_xlim(-0.7, len(leaves) - 0.3)
         panel.set_ylim(-1.4, up.max() + 0.6)

@@ -14,7 +14,16 @@ from keraszoo import registry
 from keraszoo.cli.common import backend_option, use_backend
 
 WITH_RESUME = ("backend", "data_dir", "epochs", "patience")  # may differ from what the run was begun with
-BUILT_FROM_DATA = {"class_names", "input_shape", "name", "num_classes", "preprocessing", "seed", "task", "vocabulary"}
+BUILT_FROM_DATA = {
+    "class_names",
+    "input_shape",
+    "name",
+    "num_classes",
+    "preprocessing",
+    "seed",
+    "task",
+    "vocabulary",
+}
 
 
 class Setting(click.ParamType):
