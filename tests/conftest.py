@@ -1,7 +1,10 @@
 """Every test runs on the backend that KERAS_BACKEND names; `make test` runs them all three times."""
 
+import gc
 import os
 from pathlib import Path
+
+import pytest
 
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
 os.environ.setdefault(
@@ -28,3 +31,16 @@ def pytest_collection_modifyitems(config, items):
     kept = [item for item in items if "gpu" not in item.keywords]
     config.hook.pytest_deselected(items=[item for item in items if "gpu" in item.keywords])
     items[:] = kept
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_given_back():
+    """JAX keeps every program that it has compiled, mapped into memory: of such maps the system allows so many."""
+    yield
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        gc.collect()
+        jax.clear_caches()
