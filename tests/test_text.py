@@ -60,7 +60,7 @@ def test_vocabularies():
 def test_unknown_words_are_known_by_their_shape():
     texts = [["in", "Oslo", "in", "1905"], ["in", "UNO", "@ann"]]
     tokenizer = Tokenizer.learn(texts, "given", least=2, shapes=True)
-    assert tokenizer.tokens[4:] == ["[9]", "[@x]", "[X]", "[Xx]", "[x]", "in"]
+    assert tokenizer.tokens[4:] == ["[9]", "[@x]", "[X]", "[Xx]", "in"]  # not "[x]": "in" is known
     assert tokenizer.split(["in", "Rome", "1066", "@bob", "EU", "a-b"]) == [
         "in",
         "[Xx]",
@@ -70,9 +70,25 @@ def test_unknown_words_are_known_by_their_shape():
         "[UNK]",
     ]
     assert Tokenizer.from_json(tokenizer.to_json()).split(["Rome"]) == ["[Xx]"]
-    assert len(Tokenizer.learn(texts, "given", size=9, shapes=True)) == 9
-    lower = Tokenizer.learn(texts, "given", least=2, lower=True, shapes=True)
+    as_strings = Tokenizer.learn(
+        [" ".join(words).replace("@", "") for words in texts], "given", least=2, shapes=True
+    )
+    assert as_strings.tokens[4:] == ["[9]", "[X]", "[Xx]", "[x]", "in"]
+    assert as_strings.split("in Rome") == ["in", "[Xx]"]
+    lower = Tokenizer.learn([*texts, ["ann"]], "given", least=2, lower=True, shapes=True)
     assert lower.split(["IN", "Rome", "rome"]) == ["in", "[Xx]", "[x]"]
+    same = [["to", "be", "to", "go", "Oslo", "Rome", "Bonn"]]
+    assert Tokenizer.learn(same, "given", size=10, shapes=True).tokens[4:] == [
+        "to",
+        "be",
+        "go",
+        "Oslo",
+        "Rome",
+        "Bonn",
+    ]
+    assert Tokenizer.learn(same, "given", size=8, shapes=True).tokens[4:] == ["[Xx]", "to", "be", "go"]
+    with pytest.raises(ValueError, match="room for the 2 shapes of the words, got 5"):
+        Tokenizer.learn(same, "given", size=5, shapes=True)
     with pytest.raises(ValueError, match="they need kind=\"given\", got 'words'"):
         Tokenizer.learn(TEXTS, shapes=True)
 

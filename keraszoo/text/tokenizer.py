@@ -54,7 +54,8 @@ class Tokenizer:
                 once. What shapes there are is learned from the words that are not known here.
 
         Raises:
-            ValueError: There are no texts, `kind` is unknown, `size` leaves no room, or `shapes` is for another kind.
+            ValueError: There are no texts, `kind` is unknown, `size` leaves no room for special tokens and shapes, or
+                `shapes` is for another kind.
         """
         if shapes and kind != "given":
             raise ValueError(f'shapes are those of words: they need kind="given", got {kind!r}.')
@@ -72,9 +73,10 @@ class Tokenizer:
         for text in texts:
             counts.update(pieces(splitter, text, kind))
         known = [token for token, count in counts.most_common() if count >= least and token not in SPECIALS]
-        seen = [] if not shapes else sorted({shape(word) for text in texts for word in text} - {*known})
-        most = None if size is None else max(0, size - len(SPECIALS) - len(seen))
-        tokens = [*SPECIALS, *seen, *known[:most]]
+        if shapes:
+            tokens = [*SPECIALS, *shapes_and_words(splitter, texts, known, size)]
+        else:
+            tokens = [*SPECIALS, *known][:size]
         return cls(whole_words(kind, lower, {token: i for i, token in enumerate(tokens)}), kind, shapes)
 
     def __len__(self):
@@ -221,6 +223,22 @@ def shape(word):
         if found[-1:] != [mark]:
             found.append(mark)
     return f"[{''.join(found[:4])}]"
+
+
+def shapes_and_words(tokenizer, texts, known, size):
+    """The shapes of the words that stay unknown, then the words that are known: with `size`, as many as fit."""
+    shapes = {}
+    for text in texts:
+        words = words_of(text) if isinstance(text, str) else list(text)
+        for word, normalized in zip(words, pieces(tokenizer, words, "given"), strict=True):
+            shapes.setdefault(normalized, set()).add(shape(word))
+    known = list(known)
+    seen = set().union(*(shapes[word] for word in {*shapes} - {*known})) - {*known}
+    while size is not None and len(SPECIALS) + len(seen) + len(known) > size:
+        if not known:
+            raise ValueError(f"size must leave room for the {len(seen)} shapes of the words, got {size}.")
+        seen |= shapes[known.pop()] - {*known}
+    return [*sorted(seen), *known]
 
 
 def words_of(text):
