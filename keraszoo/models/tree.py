@@ -141,7 +141,7 @@ class TreeNetwork(Network):
                 labels[place[:, 0], place[:, 1]] = [node.label for node in tree.nodes()]
                 y.append(labels)
         else:
-            y = self.labels(y)
+            y = self.labels(y, None)
         forest = Forest(found, y, sample_weight, self.recursive.width, self.fixed_length, **batching)
         for start in range(0, forest.count, 256):
             self.check_batch(

@@ -15,9 +15,9 @@ class Bucketed(Shuffled):
     longest bucket; the first holds long sequences, so that too little memory shows at once.
 
     Args:
-        x: Sequences: arrays whose first axis is time; or a tuple of such lists, for models of several inputs.
-        y: What the model should answer: an array with a row for each sequence, or sequences as long as those in
-            `x`, or None.
+        x: List of sequences: arrays whose first axis is time.
+        y: What the model should answer: an array with a row for each sequence; or a list of sequences, which are
+            padded to the same length as those in `x`; or None.
         sample_weight: (count,), or None.
         batch_size, shuffle, seed, initial_epoch: As of `keraszoo.training.batches.Batches`.
         buckets: Different lengths, at most. 1 pads all to the longest.
@@ -43,19 +43,18 @@ class Bucketed(Shuffled):
     ):
         if buckets < 1 or multiple < 1:
             raise ValueError(f"buckets and multiple must be at least 1, got {buckets=}, {multiple=}.")
-        self.several = isinstance(x, tuple)
-        self.sequences = x if self.several else (x,)
+        self.x = x
         self.ragged = isinstance(y, list)
         self.y = y if y is None or self.ragged else as_array(y)
         self.sample_weight = None if sample_weight is None else as_array(sample_weight)
-        count = len(self.sequences[0])
-        for name, values in (("x", self.sequences[-1]), ("y", self.y), ("sample_weight", self.sample_weight)):
+        count = len(x)
+        for name, values in (("y", self.y), ("sample_weight", self.sample_weight)):
             if values is not None and len(values) != count:
                 raise ValueError(
                     f"x and {name} must have as many samples: x has {count}, {name} has {len(values)}."
                 )
-        sizes = np.array([[len(sequence) for sequence in part] for part in self.sequences])
-        self.lengths = sizes.max(axis=0, initial=1)
+        sizes = [[len(sequence) for sequence in part] for part in ([x, y] if self.ragged else [x])]
+        self.lengths = np.max(sizes, axis=0, initial=1)
         shares = (
             np.quantile(self.lengths, np.arange(1, buckets + 1) / buckets, method="higher") if count else []
         )
@@ -103,15 +102,13 @@ class Bucketed(Shuffled):
 
     def take(self, rows):
         length = self.length(rows)
-
-        def filled(sequences):
-            found = padded([sequences[i] for i in rows], length)
-            return cut(found, slice(None))
-
-        x = tuple(map(filled, self.sequences))
-        y = filled(self.y) if self.ragged else None if self.y is None else cut(self.y, rows)
+        x = cut(padded([self.x[i] for i in rows], length), slice(None))
+        if self.ragged:
+            y = cut(padded([self.y[i] for i in rows], length), slice(None))
+        else:
+            y = None if self.y is None else cut(self.y, rows)
         weight = None if self.sample_weight is None else cut(self.sample_weight, rows)
-        return keras.utils.pack_x_y_sample_weight(x if self.several else x[0], y, weight)
+        return keras.utils.pack_x_y_sample_weight(x, y, weight)
 
     def padding(self):
         """The share of all steps that is padding, in [0, 1)."""

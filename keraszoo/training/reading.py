@@ -76,7 +76,7 @@ class Reading:
                 class, or a text and its labels differ in length.
         """
         sequences = self.encode(x)
-        y = self.labels(y, x, sequences)
+        y = self.labels(y, sequences)
         found = Bucketed(sequences, y, sample_weight, length=self.fixed_length, **batching)
         for start in range(0, found.count, 256):  # all of it is at hand
             self.check_batch(*in_three(found.take(np.arange(start, min(start + 256, found.count)))))
@@ -118,13 +118,18 @@ class Reading:
         shape = self.input_shape
         return shape[1] if isinstance(shape, tuple) and len(shape) > 1 else None
 
+    @property
+    def most_tokens(self):
+        """Tokens of a text that the model reads at most, or None."""
+        return self.fixed_length or self.card.get("max_length")
+
     def fitted(self, sequences, name):
         """Sequences cut to the most tokens that the model reads.
 
         Raises:
             ValueError: One is longer, and the model was built with `too_long="refuse"`.
         """
-        most = self.fixed_length or self.card.get("max_length")
+        most = self.most_tokens
         long = [i for i, sequence in enumerate(sequences) if most and len(sequence) > most]
         if long and self.card.get("too_long") == "refuse":
             raise ValueError(
@@ -138,8 +143,12 @@ class Reading:
             )
         return [sequence[:most] for sequence in sequences] if long else sequences
 
-    def labels(self, y, x=None, sequences=None):
+    def labels(self, y, sequences):
         """Labels as numbers: an array, or a list of arrays where each token has one.
+
+        Args:
+            y: As of `read`.
+            sequences: What is labelled: a list as long as `y`, or None where no token has a label of its own.
 
         Raises:
             ValueError: A name is not that of a class, or a text and its labels differ in length.
@@ -151,6 +160,8 @@ class Reading:
             return self.categories().encode(y)
         if not isinstance(y[0], (list, tuple, np.ndarray)):
             return np.asarray(y)
+        if sequences is None:
+            raise ValueError(f"y must hold one label for each sample, got {type(y[0]).__name__} in y[0].")
         if len(y) != len(sequences):
             raise ValueError(f"x and y must have as many samples: x has {len(sequences)}, y has {len(y)}.")
         found = []
@@ -164,11 +175,6 @@ class Reading:
             names = len(tags) and isinstance(tags[0], str)
             found.append(self.categories().encode(tags, f"y[{i}]") if names else np.asarray(tags, "int32"))
         return found
-
-    @property
-    def most_tokens(self):
-        """Tokens of a text that the model reads at most, or None."""
-        return self.fixed_length or self.card.get("max_length")
 
     def categories(self):
         """The names of the model's classes.

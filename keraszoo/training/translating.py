@@ -43,13 +43,13 @@ class Pairs(Bucketed):
 
     def __init__(self, x, y, sample_weight=None, fixed=None, **batching):
         self.fixed = fixed
-        super().__init__((x, y), None, sample_weight, **batching)
+        super().__init__(x, y, sample_weight, **batching)
 
     def take(self, rows):
-        length = self.length(rows)
-        source, target = ([part[i] for i in rows] for part in self.sequences)
-        weight = () if self.sample_weight is None else (self.sample_weight[rows].astype("float32"),)
-        return padded(source, self.fixed or length), padded(target, length), *weight
+        source, *rest = super().take(rows)
+        if self.fixed:
+            source = padded([self.x[i] for i in rows], self.fixed)
+        return source, *rest
 
 
 class Translator(MultiPlayerModel):
