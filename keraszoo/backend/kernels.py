@@ -315,6 +315,58 @@ def attention(query, key, value, mask=None, causal=False):
     return ops.matmul(ops.cast(attention_weights(query, key, mask, causal), value.dtype), value)
 
 
+def attention_onward(query, key, value, past, at, first):
+    """Causal attention of positions to themselves and to those before, whose keys and values are kept.
+
+    Args:
+        query, key, value: (batch, heads, new, features), floating: of the next positions.
+        past: Keys and values, each (batch, heads, places, features), of the dtype of `key`, filled up to `at`. On
+            torch and under JAX they may be written over: keep none of them.
+        at: (batch,), integers, all alike: the place of the first new position.
+        first: (batch,), integers: the place of each row's first real position; before it is padding.
+
+    Returns:
+        (batch, heads, new, features), of the dtype of `query`; and the keys and values with the new ones in them. On
+        torch there are more places if need be; elsewhere there must be enough.
+    """
+    new = query.shape[2]
+    if EAGER:
+        at = int(at[0])
+        past = keys, values = [_with_room(v, at + new) for v in past]
+        for held, v in (keys, key), (values, value):
+            held[:, :, at : at + new] = v
+        keys, values = keys[:, :, : at + new], values[:, :, : at + new]
+        if new == 1 and not first.any():
+            return torch.nn.functional.scaled_dot_product_attention(query, keys, values), past
+    else:
+        at = ops.cast(at[0], "int32")
+        past = keys, values = [_written(*pair, at) for pair in zip(past, (key, value), strict=True)]
+    places, rows = ops.arange(keys.shape[2]), ops.expand_dims(at + ops.arange(new), 1)
+    # Padding sees itself, or it would see nothing, which has no softmax.
+    real = ops.expand_dims(places, 0) >= ops.reshape(ops.cast(first, places.dtype), (-1, 1, 1, 1))
+    mask = ops.logical_and(places <= rows, ops.logical_or(real, places == rows))
+    return attention(query, keys, values, mask), past
+
+
+def _with_room(held, places):
+    """`held`, or twice as much room with what is in it."""
+    if places <= held.shape[2]:
+        return held
+    room = held.new_zeros((*held.shape[:2], max(places, 2 * held.shape[2]), held.shape[3]))
+    room[:, :, : held.shape[2]] = held
+    return room
+
+
+def _written(held, new, at):
+    """`held` with `new` written into it, from place `at` on."""
+    if keras.backend.backend() == "jax":
+        return jax.lax.dynamic_update_slice(held, new.astype(held.dtype), (0, 0, at, 0))
+    by_place = tf.transpose(held, (2, 0, 1, 3))
+    where = tf.expand_dims(at + tf.range(tf.shape(new)[2]), 1)
+    by_place = tf.tensor_scatter_nd_update(by_place, where, tf.transpose(new, (2, 0, 1, 3)))
+    return tf.transpose(by_place, (1, 2, 0, 3))
+
+
 def attention_weights(query, key, mask=None, causal=False):
     """How much of each value `attention` takes: (batch, heads, queries, keys), float32 in [0, 1]. Arguments as there."""
     scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.transpose(key, (0, 1, 3, 2)))
@@ -475,10 +527,14 @@ def descend(optimizer, loss, weights):
 
 
 def include(mean, total, count):
-    """On torch, add the sum of some values and their number to a `keras.metrics.Mean`: two scalars."""
-    with torch.no_grad():
-        mean.total.value.add_(total)
-        mean.count.value.add_(count)
+    """Add the sum of some values and their number, two scalars, to a `keras.metrics.Mean`."""
+    if EAGER:
+        with torch.no_grad():
+            mean.total.value.add_(total)
+            mean.count.value.add_(count)
+    else:
+        for held, more in (mean.total, total), (mean.count, count):
+            held.assign_add(ops.cast(more, held.dtype))
 
 
 def are_categories(labels, logits):
