@@ -55,21 +55,21 @@ class Ours(Side):
     @contextlib.contextmanager
     def fed(self):
         """Inside, a game takes the noise of a step from its data, where it otherwise draws it."""
-        model, play = self.model, self.model.play
+        model, learn = self.model, self.model.learn
 
         def fed(data):
             *batch, noise, _ = data
             left = list(noise)
             object.__setattr__(model, "drawn", lambda like: left.pop(0))
-            return play(tuple(batch))
+            return learn(tuple(batch))
 
-        object.__setattr__(model, "play", fed)
+        object.__setattr__(model, "learn", fed)
         object.__setattr__(model, "check_batch", lambda *arguments: None)
         model.train_function = None
         try:
             yield
         finally:
-            for name in ("play", "check_batch", "drawn"):
+            for name in ("learn", "check_batch", "drawn"):
                 object.__delattr__(model, name)
             model.train_function = None
 

@@ -77,10 +77,10 @@ class Task:
         """What `predict` takes, where `fit` takes `x`."""
         return x
 
-    def memorises(self, model, x, y, epochs=400):
-        """Whether fitting one batch brings the loss below 5 % of where it started."""
+    def memorises(self, model, x, y, epochs=400, least=3e-3):
+        """Whether fitting one batch, at a learning rate of `least` or more, brings the loss below 5 % of where it started."""
         rate = float(model.optimizer.learning_rate)
-        model.optimizer.learning_rate = max(rate, 3e-3)  # recipes for large sets are slow on four samples
+        model.optimizer.learning_rate = max(rate, least)  # recipes for large sets are slow on four samples
         first = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
         for _ in range(0, epochs, 40):
             model.fit(x, y, epochs=40, batch_size=len(x), verbose=0)
@@ -377,14 +377,8 @@ class WordVectors:
         return x
 
     def memorises(self, model, x, y, epochs=400):
-        """Whether fitting one batch, in long steps, brings the loss below 5 % of where it started."""
-        model.optimizer.learning_rate = 0.2
-        first = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
-        for _ in range(0, epochs, 40):
-            model.fit(x, y, epochs=40, batch_size=len(x), verbose=0)
-            if model.evaluate(x, y, verbose=0, return_dict=True)["loss"] <= 0.05 * first:
-                return True
-        return False
+        """As of `Task`, in long steps."""
+        return Task.memorises(self, model, x, y, epochs, least=0.2)
 
 
 @dataclass(frozen=True)

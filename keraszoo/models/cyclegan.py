@@ -125,9 +125,9 @@ class CycleGAN(Translator):
             + squared(self.on_b(made_b, training=training), 0)
         )
 
-    def play(self, data):
+    def learn(self, data):
         self.forget()
-        return super().play(data)
+        return super().learn(data)
 
     def judge(self, data):
         self.forget()

@@ -24,13 +24,13 @@ from keras import ops
 from keraszoo import registry
 from keraszoo.architecture import Architecture
 from keraszoo.backend import kernels
-from keraszoo.backend.autodiff import transact
 from keraszoo.backend.rows import add_to_rows
 from keraszoo.registry import register
 from keraszoo.text.sequences import padded
 from keraszoo.text.tokenizer import SPECIALS, check_texts
 from keraszoo.training import checks
 from keraszoo.training.contexts import Contexts, noise
+from keraszoo.training.stateful import Stateful
 
 BATCH = 1024  # centres, where `fit` reads texts and nothing else is said
 EXTRAS = (
@@ -50,7 +50,7 @@ EXTRAS = (
     paper="https://arxiv.org/abs/1310.4546",
     tiny=dict(input_shape=(4,), window=2, vocabulary_size=24, embed_dim=8, negatives=3),
 )
-class Word2Vec(Architecture):
+class Word2Vec(Stateful, Architecture):
     """Learns a vector for each word from texts alone: `fit(texts)`, then `nearest(word)` and `analogy(a, b, c)`.
 
     Each word has two vectors, one as a neighbour and one as a centre. The product of the one and the other says how
@@ -163,21 +163,6 @@ class Word2Vec(Architecture):
     # Learning. What a pair does to its two vectors is known in closed form, so nothing is differentiated, and the
     # two tables, which are large, are touched only where there is something to change.
 
-    def train_step(self, *arguments):
-        """One update on a batch; called by `fit` in the manner of the backend."""
-        groups = (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
-        return transact(self.learn, groups, *arguments)
-
-    def test_step(self, *arguments):
-        """The loss on a batch; called by `evaluate` in the manner of the backend."""
-        groups = (self.trainable_variables, self.non_trainable_variables, self.metrics_variables)
-        return transact(self.judge, groups, *arguments)
-
     def learn(self, data):
         """One step of gradient descent, in stateful style."""
         contexts, centres, rates = self.unpacked(data)
@@ -277,14 +262,8 @@ class Word2Vec(Architecture):
         told = ops.sum(pairs.counts * ops.cast(pairs.right > 0, "float32"))
         told = told + ops.sum(pairs.shares * ops.cast(pairs.wrong < 0, "float32"))
         count = ops.sum(pairs.counts)
-        self.take_down(self.metrics[0], loss, count)
-        self.take_down(self.told, told, count + ops.sum(pairs.shares))
-
-    def take_down(self, mean, total, count):
-        if kernels.EAGER:
-            kernels.include(mean, total, count)
-        else:
-            mean.update_state(total / ops.maximum(count, 1e-9), sample_weight=count)
+        kernels.include(self.metrics[0], loss, count)
+        kernels.include(self.told, told, count + ops.sum(pairs.shares))
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, *args, **kwargs):
         """`keras.Model.fit`, with its arguments.
@@ -308,15 +287,6 @@ class Word2Vec(Architecture):
     def count(self, counts):
         """Draw random words from now on as these counts, (vocabulary_size,), say."""
         self.noise.assign(noise(counts))
-
-    def evaluate(self, *args, **kwargs):
-        """The mean loss of a pair. Leaves the seed generators as they were."""
-        held = [np.array(ops.convert_to_numpy(seed)) for seed in self.seeds()]
-        try:
-            return super().evaluate(*args, **kwargs)
-        finally:
-            for seed, value in zip(self.seeds(), held, strict=True):
-                seed.assign(value)
 
     def read(self, x, y=None, sample_weight=None, batch_size=32, shuffle=False, seed=None, initial_epoch=0):
         """Texts as batches of centres with the words around them; `fit` gives a seed, and learns the counts, too.

@@ -17,9 +17,10 @@ from keras import ops
 from keraszoo import registry
 from keraszoo.architecture import Architecture
 from keraszoo.backend import kernels
-from keraszoo.backend.autodiff import apply_gradients, transact, value_and_grad, when
+from keraszoo.backend.autodiff import apply_gradients, value_and_grad, when
 from keraszoo.backend.devices import devices
 from keraszoo.training.optimizers import PlayerOptimizers
+from keraszoo.training.stateful import Stateful
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Player:
                 raise ValueError(f"{word} must be a whole number from 1, got {value!r}.")
 
 
-class MultiPlayerModel(Architecture):
+class MultiPlayerModel(Stateful, Architecture):
     """Subclass this, and say in `players()` who learns what; `fit` then works as for any Keras model.
 
         class Line(MultiPlayerModel):
@@ -234,22 +235,7 @@ class MultiPlayerModel(Architecture):
         found["loss"] = sum(found[tracker.name] for tracker in self.trackers.values())
         return found
 
-    def train_step(self, *arguments):
-        """A turn for each player; called by `fit` in the manner of the backend."""
-        groups = (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
-        return transact(self.play, groups, *arguments)
-
-    def test_step(self, *arguments):
-        """The loss of each player; called by `evaluate` in the manner of the backend."""
-        groups = (self.trainable_variables, self.non_trainable_variables, self.metrics_variables)
-        return transact(self.judge, groups, *arguments)
-
-    def play(self, data):
+    def learn(self, data):
         """One step in stateful style: players take turns on a batch."""
         data = unpacked(data)
         players, step = self.players(), self.optimizer.iterations
@@ -299,10 +285,7 @@ class MultiPlayerModel(Architecture):
     def note(self, metric, mean, like):
         """Add the mean over a batch to a `keras.metrics.Mean`; `like` is as long as the batch."""
         count = ops.shape(next(v for v in keras.tree.flatten(like) if v is not None))[0]
-        if kernels.EAGER:
-            kernels.include(metric, mean * count, count)
-        else:
-            metric.update_state(mean, sample_weight=count)
+        kernels.include(metric, mean * ops.cast(count, mean.dtype), count)
 
     def fit(self, x=None, *args, callbacks=None, only=None, **kwargs):
         """`keras.Model.fit`, with its arguments.
@@ -320,15 +303,6 @@ class MultiPlayerModel(Architecture):
         object.__setattr__(self, "_watch", watch)
         with self.playing(only):
             return super().fit(x, *args, callbacks=[watch, *given], **kwargs)
-
-    def evaluate(self, *args, **kwargs):
-        """The mean loss of each player on data. Leaves the seed generators as they were."""
-        held = [np.array(ops.convert_to_numpy(seed)) for seed in self.seeds()]
-        try:
-            return super().evaluate(*args, **kwargs)
-        finally:
-            for seed, value in zip(self.seeds(), held, strict=True):
-                seed.assign(value)
 
     @contextlib.contextmanager
     def playing(self, names):

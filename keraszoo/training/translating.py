@@ -119,18 +119,11 @@ class Translator(MultiPlayerModel):
         real = ops.cast(ops.not_equal(target, PAD), "float32")
         count = ops.sum(real)
         losses, right = kernels.judged(target, logits)
-        self.note_share(ops.sum(real * right), count)
+        kernels.include(self.accuracy, ops.sum(real * right), count)
         losses = real * losses
         if sample_weight is not None:
             losses = losses * ops.cast(ops.reshape(sample_weight, (-1, 1)), "float32")
         return ops.sum(losses) / count
-
-    def note_share(self, right, count):
-        """Count tokens that were foretold right."""
-        if kernels.EAGER:
-            kernels.include(self.accuracy, right, count)
-        else:
-            self.accuracy.update_state(right / count, sample_weight=count)
 
     def call(self, inputs, training=False):
         """Source tokens to the logits of a free run; a pair of sources and targets to those under teacher forcing."""
