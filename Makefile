@@ -32,7 +32,9 @@ $(VENV)/.$(BACKEND): $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable ".[$(EXTRA)]"
 	@touch $@
 
+# keras-hub by itself: tensorflow-text, which it can do without, brings a tensorflow that overwrites tensorflow-cpu.
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing keraszoo with all three backends into $(VENV): a few minutes, the first time."
 	$(PIP) --editable ".[jax,torch,tensorflow-cpu,tfds,test]"
+	$(PIP) --no-deps keras-hub kagglehub kagglesdk
 	@touch $@

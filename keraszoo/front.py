@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras
 
-from keraszoo import registry
+from keraszoo import hub, registry
 from keraszoo import weights as reference
 from keraszoo.architecture import Network
 from keraszoo.layers.preprocessing import preprocessing as prepare
@@ -39,7 +39,7 @@ def build(
     """Build an architecture, compiled with the defaults of its task, ready for `.fit`.
 
     Args:
-        name: One of `keraszoo.list_models()`.
+        name: One of `keraszoo.list_models()`; or "hub:" and a preset of keras-hub, see `keraszoo.hub.build`.
         weights: A `.keras` or `.weights.h5` file of ours, or the folder or Hub id of a reference
             checkpoint (safetensors with its `config.json`, which fixes the sizes not given here).
         seed: Makes the initial weights, dropout and the order of data in `fit` repeatable: calls
@@ -67,6 +67,19 @@ def build(
     >>> keraszoo.build("lenet5", input_shape=(32, 32, 3), num_classes=5).output_shape
     (None, 5)
     """
+    if str(name).startswith(hub.PREFIX):
+        return hub.build(
+            name,
+            weights=weights,
+            seed=seed,
+            task=task,
+            preprocessing=preprocessing,
+            class_names=class_names,
+            vocabulary=vocabulary,
+            max_length=max_length,
+            too_long=too_long,
+            **config,
+        )
     found = registry.entry(name)
     purpose = chosen_task(found, task)
     if class_names is not None:
@@ -349,11 +362,14 @@ def load(path):
         raise ValueError(f"path={str(path)!r}: there is no such file.")
     try:
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
+            written = archive.read("config.json")
+            config = json.loads(written)
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, EOFError, OSError) as error:
         raise ValueError(f"path={str(path)!r} is not a .keras file, or it is damaged: {error}.") from error
+    if b"keras_hub" in written:
+        hub.library()
     for entry in registry.shelf().values():
         entry.load()  # a model's own classes are registered where they are defined
     with tempfile.TemporaryDirectory() as folder:

@@ -460,7 +460,7 @@ def test_the_doctor_names_what_is_broken(monkeypatch, tmp_path):
     monkeypatch.setenv("KERASZOO_DATA", str(tmp_path / "missing"))
     assert levels(doctor_module.data_findings()) == {("broken", "data")}
     assert levels(doctor_module.extras_findings()) == {
-        ("note", e) for e in ("[benchmark]", "[demo]", "[tensorboard]", "[test]", "[tfds]")
+        ("note", e) for e in ("[benchmark]", "[demo]", "[hub]", "[tensorboard]", "[test]", "[tfds]")
     }
     assert invoke("doctor").exit_code == 1
 

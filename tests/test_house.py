@@ -16,7 +16,7 @@ FLOORS = [
     {"architecture", "training", "tasks", "registry"},
     {"data", "models"},
     {"weights", "callbacks", "diagnostics"},
-    {"front"},
+    {"front", "hub"},
     {"cli", "__main__"},
 ]
 
