@@ -19,12 +19,12 @@ import numpy as np
 import keraszoo
 
 SUITS = {  # what is learned from each set in minutes on two cores
-    "apples": dict(epochs=12, units=16, embed_dim=16, batch_size=16, lower=True),
+    "apples": dict(epochs=16, units=16, embed_dim=16, batch_size=16, dropout=0.0, rate=0.02, lower=True),
     "ud_english_ewt": dict(epochs=4, batch_size=64, least=2, lower=True),
     "wnut17_ner": dict(epochs=12, least=2),
 }
-OTHERWISE = dict(units=100, embed_dim=100, batch_size=32, dropout=0.4, least=1, lower=False)
-APPLES = ("I like eating apple", "The Apple is a great company")
+OTHERWISE = dict(units=100, embed_dim=100, batch_size=32, dropout=0.4, rate=5e-3, least=1, lower=False)
+APPLES = ("I like eating apple", "The apple is red and round", "The Apple is a great company")
 
 
 def parse():
@@ -42,7 +42,7 @@ def parse():
     )
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--rate", type=float, default=5e-3, help="learning rate at the start")
+    parser.add_argument("--rate", type=float, help="learning rate at the start")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/tag_words"))
     options = parser.parse_args()
