@@ -10,6 +10,8 @@ BLEU on sentences that they have not seen, and a picture of where the one with a
 
 import argparse
 import csv
+import importlib.util
+import sys
 import time
 from pathlib import Path
 
@@ -132,6 +134,8 @@ def judge(options, model, test):
 
 def main():
     options = parse()
+    if importlib.util.find_spec("sacrebleu") is None:
+        sys.exit("BLEU needs sacrebleu, which is not installed: pip install keraszoo[demo]")
     train, test, vocabulary = load(options)
     print(
         f"{len(train[0])} pairs to learn from, {len(test[0])} different sentences to test on; ", *vocabulary

@@ -139,3 +139,19 @@ def test_help_helps():
             [sys.executable, str(ROOT / "apps" / app), "--help"], capture_output=True, text=True
         )
         assert done.returncode == 0 and "--out" in done.stdout
+
+
+def test_what_is_not_installed_is_named_before_anything_is_learned(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as util\n"
+        "found = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'sacrebleu' else found(name, *rest)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "apps" / "translate.py"), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 1 and done.stdout == "" and not (tmp_path / "out").exists()
+    assert done.stderr == "BLEU needs sacrebleu, which is not installed: pip install keraszoo[demo]\n"
