@@ -19,6 +19,7 @@ from keraszoo import weights as reference
 from keraszoo.architecture import Network
 from keraszoo.layers.preprocessing import preprocessing as prepare
 from keraszoo.tasks import TASKS
+from keraszoo.text.checkpoints import from_checkpoint
 from keraszoo.text.tokenizer import Tokenizer
 from keraszoo.training.fitting import Fitting, portable
 
@@ -44,14 +45,15 @@ def build(
             checkpoint (safetensors with its `config.json`, which fixes the sizes not given here).
         seed: Makes the initial weights, dropout and the order of data in `fit` repeatable: calls
             `keras.utils.set_random_seed`.
-        task: What the model is for, where it can serve more than its usual task:
-            "multi_label_classification" for a classifier.
+        task: What the model is for, where it can serve more than its usual task, or that of the checkpoint in
+            `weights`: "multi_label_classification" for a classifier, "text_classification" for BERT.
         preprocessing: A layer at the model's front, saved with it: "unit" takes raw images from
             0..255 to [0, 1], "centred" to [-1, 1], "imagenet" to ImageNet's mean 0 and deviation
             1; or a Keras layer, or a list of these. By default the model takes prepared floats.
         class_names: Names of the classes, kept in the saved file; fixes `num_classes`.
         vocabulary: A `keraszoo.text.Tokenizer`, or several for models that read in one language and write in another:
             `fit`, `evaluate` and `predict` then take text. It is kept in the saved file, and fixes `vocabulary_size`.
+            By default that of the checkpoint in `weights`, if there is one.
         max_length: Tokens of a text that are read at most; any number by default.
         too_long: "truncate" cuts longer texts off, with a warning; "refuse" raises a ValueError.
         **config: Anything the builder accepts; wins over what the name fixes.
@@ -81,6 +83,11 @@ def build(
             **config,
         )
     found = registry.entry(name)
+    folder = None
+    if weights is not None and not str(weights).endswith((".keras", ".h5")):
+        folder = reference.locate(weights)
+        task = task or reference.task(found.family, folder)
+        vocabulary = own_or_given(folder, vocabulary)
     purpose = chosen_task(found, task)
     if class_names is not None:
         class_names = [str(c) for c in class_names]
@@ -88,17 +95,19 @@ def build(
             raise ValueError(
                 f"class_names has {len(class_names)} names, but num_classes is {config['num_classes']}."
             )
-    tokenizers = readers(vocabulary, config)
+    tokenizers = readers(vocabulary, config, exact=folder is None)
     if too_long not in ("truncate", "refuse"):
         raise ValueError(f'too_long must be "truncate" or "refuse", got {too_long!r}.')
     builder, arguments = found.load(), {**found.size, **config}
     check_arguments(name, builder, arguments)
-    folder = None
-    if weights is not None and not str(weights).endswith((".keras", ".h5")):
-        folder = reference.locate(weights)
+    if folder is not None:
         size = {**found.size, **reference.defaults(found.family, folder)}
         arguments = merge(reference.arguments(found.family, folder), size, config, folder, builder)
         check_arguments(name, builder, arguments)
+        check_room(tokenizers, arguments, folder)
+    if found.tasks:
+        arguments["task"] = task or found.task
+    arguments = {**special_tokens(builder, tokenizers), **arguments}
     if seed is not None:
         keras.utils.set_random_seed(seed)
 
@@ -117,7 +126,10 @@ def build(
         class_names=class_names,
     )
     if size := arguments.get("vocabulary_size"):
-        model.card |= dict(tokens=as_plain(size), max_length=max_length, too_long=too_long)
+        context = {**defaults(builder), **arguments}.get("context")
+        most = min(filter(None, (max_length, context)), default=None)
+        model.card |= dict(tokens=as_plain(size), max_length=most, too_long=too_long)
+        model.card |= dict(context=context) if context else {}
     model.tokenizers = tokenizers
     recipe = found.recipe if task in (None, found.task) else plain(found.recipe)
     model.compile(**purpose.scoring({**defaults(builder), **arguments}, **recipe))
@@ -126,8 +138,43 @@ def build(
     return model
 
 
-def readers(vocabulary, config):
-    """The tokenizers in `vocabulary`; they fix the vocabulary size in `config`.
+def own_or_given(folder, vocabulary):
+    """The tokenizer of a checkpoint, or the one that was given for it.
+
+    Raises:
+        ValueError: There are both, and they differ.
+    """
+    own = from_checkpoint(folder)
+    if own is None or vocabulary is None:
+        return own if vocabulary is None else vocabulary
+    given = vocabulary[0] if isinstance(vocabulary, (list, tuple)) else vocabulary
+    if isinstance(given, Tokenizer) and given.tokens != own.tokens:
+        raise ValueError(
+            f"vocabulary has {len(given)} tokens, and is not the tokenizer of the checkpoint in {folder}, which has "
+            f"{len(own)}: the weights know the numbers of their own only. Leave vocabulary out to take that."
+        )
+    return vocabulary
+
+
+def check_room(tokenizers, arguments, folder):
+    """Refuse a tokenizer with more tokens than a checkpoint has vectors for."""
+    size = arguments.get("vocabulary_size")
+    if tokenizers and isinstance(size, int) and len(tokenizers[0]) > size:
+        raise ValueError(
+            f"vocabulary has {len(tokenizers[0])} tokens, but the checkpoint in {folder} has vectors for {size}: "
+            "tokenizer and weights do not belong together."
+        )
+
+
+def special_tokens(builder, tokenizers):
+    """Builder arguments that a tokenizer fixes: the numbers of special tokens that the network looks for."""
+    known = inspect.signature(builder).parameters
+    roles = {"padding": "pad", "separator": "end"} if len(tokenizers) == 1 else {}
+    return {word: getattr(tokenizers[0], role) for word, role in roles.items() if word in known}
+
+
+def readers(vocabulary, config, exact=True):
+    """The tokenizers in `vocabulary`; they fix the vocabulary size in `config`, unless a checkpoint does (not `exact`).
 
     Raises:
         ValueError: The size was given, too, and differs.
@@ -144,7 +191,7 @@ def readers(vocabulary, config):
                 "keraszoo.text.Tokenizer.learn(texts) makes one."
             )
     size = tuple(map(len, found)) if several else len(vocabulary)
-    if config.setdefault("vocabulary_size", size) != size:
+    if exact and config.setdefault("vocabulary_size", size) != size:
         raise ValueError(f"vocabulary has {size} tokens, but vocabulary_size is {config['vocabulary_size']}.")
     return found
 
@@ -153,8 +200,10 @@ def chosen_task(found, task):
     """The `Task` for an entry, its own or another that it can serve."""
     if task is None or task == found.task:
         return TASKS[found.task]
+    if task in found.tasks:
+        return TASKS[task]
     if task not in TASKS or found.task not in TASKS[task].stands_in_for:
-        possible = [found.task, *(t for t, v in TASKS.items() if found.task in v.stands_in_for)]
+        possible = [found.task, *found.tasks, *(t for t, v in TASKS.items() if found.task in v.stands_in_for)]
         raise ValueError(
             f"{found.name} cannot be built for task={task!r}; it serves {' or '.join(map(repr, possible))}."
         )

@@ -30,13 +30,14 @@ class Entry:
     tiny: dict  # shrinks sizes, never structure: every code path is still walked
     parameters: int | None  # trainable parameters of the reference, where there is one
     recipe: dict  # what the paper's training changes in the task's optimizer
+    tasks: tuple[str, ...] = ()  # what else the builder makes models for, by its argument `task`
 
     def load(self) -> Callable:
         """Import the family's file and return the builder."""
         return getattr(importlib.import_module(f"keraszoo.models.{self.family}"), self.builder)
 
 
-def register(names, *, task, paper, tiny, parameters=None, recipe=None):
+def register(names, *, task, paper, tiny, parameters=None, recipe=None, tasks=()):
     """Decorator: put a builder on the shelf, under one name or a dict of named sizes.
 
     Args:
@@ -47,12 +48,19 @@ def register(names, *, task, paper, tiny, parameters=None, recipe=None):
         parameters: Trainable parameters of the reference with the default arguments: a number, or
             a dict from names to numbers. None where the literature leaves the size open.
         recipe: Arguments of the optimizer that differ from the task's, such as `learning_rate`.
+        tasks: Further tasks, if the builder has an argument `task`.
     """
 
     def shelve(builder):
         # Nothing is stored: `shelf()` reads these very arguments from the source.
         builder.__registered__ = dict(
-            names=names, task=task, paper=paper, tiny=tiny, parameters=parameters, recipe=recipe
+            names=names,
+            task=task,
+            paper=paper,
+            tiny=tiny,
+            parameters=parameters,
+            recipe=recipe,
+            tasks=tasks,
         )
         return builder
 
@@ -120,7 +128,7 @@ def names(pattern=None, task=None, family=None):
         entry.name
         for entry in shelf().values()
         if (pattern is None or fnmatch.fnmatchcase(entry.name, pattern))
-        and (task is None or entry.task == task)
+        and (task is None or task in (entry.task, *entry.tasks))
         and (family is None or entry.family == family)
     )
 

@@ -4,6 +4,7 @@ Nothing here depends on a backend, and no text enters a graph: models take token
 """
 
 from keraszoo.text.categories import Categories as Categories
+from keraszoo.text.checkpoints import from_checkpoint as from_checkpoint
 from keraszoo.text.files import read as read
 from keraszoo.text.generation import generate as generate
 from keraszoo.text.sequences import padded as padded

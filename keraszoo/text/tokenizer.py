@@ -8,21 +8,30 @@ from pathlib import Path
 import numpy as np
 
 PAD, UNKNOWN, START, END = SPECIALS = ("[PAD]", "[UNK]", "[START]", "[END]")
-KINDS = ("characters", "words", "split", "given", "bpe", "wordpiece")
+MASK = "[MASK]"
+ROLES = ("pad", "unknown", "start", "end", "mask")
+KINDS = ("characters", "words", "split", "given", "bpe", "wordpiece", "checkpoint")
 
 
 class Tokenizer:
     """A vocabulary, and the way in which text falls into its tokens.
 
-    `Tokenizer.learn(texts)` makes one. Numbers 0 to 3 are padding, unknown, start and end; the frequent tokens
-    come first after them.
+    `Tokenizer.learn(texts)` makes one. Numbers 0 to 3 are padding, unknown, start and end, then comes that of what is
+    masked, if there is one; the frequent tokens come first after them. `keraszoo.text.from_checkpoint(folder)` reads the
+    one of a reference checkpoint, whose numbers are its own.
 
     Args:
         tokenizer: A `tokenizers.Tokenizer`.
         kind: One of "characters"; "words", which splits off marks of punctuation; "split", for text that has a
             space between any two tokens; "given", for lists of words; "bpe", sub-words made of bytes, so that
-            nothing is unknown; "wordpiece", sub-words as BERT's.
+            nothing is unknown; "wordpiece", sub-words as BERT's; "checkpoint", that of a reference checkpoint.
         shapes: For "given": whether an unknown word is looked up by its shape, "[Xx]" for "Oslo" and "[9]" for "1905".
+        specials: What the special tokens are called: a dict from "pad", "unknown", "start", "end" and "mask" to tokens.
+            By default "[PAD]" and so on.
+
+    Attributes:
+        pad, unknown, start, end, mask: Numbers of the special tokens; None where there is no such token. Where there is
+            none for padding, the end token is taken.
 
     >>> tokenizer = Tokenizer.learn(["to be, or not to be"])
     >>> tokenizer.encode("to be")
@@ -31,17 +40,24 @@ class Tokenizer:
     'to be'
     """
 
-    def __init__(self, tokenizer, kind, shapes=False):
+    def __init__(self, tokenizer, kind, shapes=False, specials=None):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
         self.kind = kind
         self.shapes = shapes
         self._tokenizer = tokenizer
         self._tokenizer.encode_special_tokens = True  # "[PAD]" in a text is five characters like any other
-        self.pad, self.unknown, self.start, self.end = map(self.token_to_id, SPECIALS)
+        self.specials = (
+            dict(zip(ROLES, (*SPECIALS, MASK), strict=True)) if specials is None else dict(specials)
+        )
+        for role in ROLES:
+            token = self.specials.get(role)
+            setattr(self, role, None if token is None else self.token_to_id(token))
+        if self.pad is None:
+            self.pad = self.end
 
     @classmethod
-    def learn(cls, texts, kind="words", size=None, lower=False, least=1, shapes=False):
+    def learn(cls, texts, kind="words", size=None, lower=False, least=1, shapes=False, mask=False):
         """The tokenizer of a kind that suits some texts.
 
         Args:
@@ -52,6 +68,7 @@ class Tokenizer:
             least: How often a token must occur to be known.
             shapes: For "given", with `least` above 1: look up by its shape what is not known, as in names that occur
                 once. What shapes there are is learned from the words that are not known here.
+            mask: Have a fifth special token, "[MASK]", for what a model is to guess.
 
         Raises:
             ValueError: There are no texts, `kind` is unknown, `size` leaves no room for special tokens and shapes, or
@@ -59,24 +76,25 @@ class Tokenizer:
         """
         if shapes and kind != "given":
             raise ValueError(f'shapes are those of words: they need kind="given", got {kind!r}.')
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
-        if size is not None and size <= len(SPECIALS):
-            raise ValueError(f"size must be above {len(SPECIALS)}, the special tokens, got {size}.")
+        if kind not in KINDS[:-1]:
+            raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS[:-1]))}, got {kind!r}.")
+        special = [*SPECIALS, MASK] if mask else [*SPECIALS]
+        if size is not None and size <= len(special):
+            raise ValueError(f"size must be above {len(special)}, the special tokens, got {size}.")
         texts = check_texts("texts", texts, words=kind == "given")
         if kind in ("bpe", "wordpiece"):
-            tokenizer, trainer = subwords(kind, size or 8000, lower, least)
+            tokenizer, trainer = subwords(kind, size or 8000, lower, least, special)
             tokenizer.train_from_iterator(texts, trainer)
             return cls(tokenizer, kind)
-        splitter = whole_words(kind, lower, {token: i for i, token in enumerate(SPECIALS)})
+        splitter = whole_words(kind, lower, {token: i for i, token in enumerate(special)})
         counts = Counter()
         for text in texts:
             counts.update(pieces(splitter, text, kind))
-        known = [token for token, count in counts.most_common() if count >= least and token not in SPECIALS]
+        known = [token for token, count in counts.most_common() if count >= least and token not in special]
         if shapes:
-            tokens = [*SPECIALS, *shapes_and_words(splitter, texts, known, size)]
+            tokens = [*special, *shapes_and_words(splitter, texts, known, size, len(special))]
         else:
-            tokens = [*SPECIALS, *known][:size]
+            tokens = [*special, *known][:size]
         return cls(whole_words(kind, lower, {token: i for i, token in enumerate(tokens)}), kind, shapes)
 
     def __len__(self):
@@ -134,7 +152,7 @@ class Tokenizer:
 
     def decode(self, numbers):
         """The text of token numbers, without special tokens."""
-        special = {self.pad, self.start, self.end}
+        special = {self.pad, self.start, self.end} - {None}
         return self._tokenizer.decode(
             [int(n) for n in numbers if n not in special], skip_special_tokens=False
         )
@@ -145,7 +163,7 @@ class Tokenizer:
 
     def to_json(self):
         """All of it, as text; `from_json` reads it."""
-        held = {"kind": self.kind, "shapes": self.shapes}
+        held = {"kind": self.kind, "shapes": self.shapes, "specials": self.specials}
         return json.dumps({**held, "tokenizer": json.loads(self._tokenizer.to_str())})
 
     @classmethod
@@ -160,7 +178,7 @@ class Tokenizer:
         try:
             held = json.loads(text)
             tokenizer = tokenizers.Tokenizer.from_str(json.dumps(held["tokenizer"]))
-            return cls(tokenizer, held["kind"], held.get("shapes", False))
+            return cls(tokenizer, held["kind"], held.get("shapes", False), held.get("specials"))
         except Exception as error:  # the library raises nothing more special
             raise ValueError(f"This is no tokenizer of keraszoo: {error}") from error
 
@@ -225,8 +243,8 @@ def shape(word):
     return f"[{''.join(found[:4])}]"
 
 
-def shapes_and_words(tokenizer, texts, known, size):
-    """The shapes of the words that stay unknown, then the words that are known: with `size`, as many as fit."""
+def shapes_and_words(tokenizer, texts, known, size, special):
+    """The shapes of the words that stay unknown, then the words that are known: as many as fit behind `special` tokens."""
     shapes = {}
     for text in texts:
         words = words_of(text) if isinstance(text, str) else list(text)
@@ -234,7 +252,7 @@ def shapes_and_words(tokenizer, texts, known, size):
             shapes.setdefault(normalized, set()).add(shape(word))
     known = list(known)
     seen = set().union(*(shapes[word] for word in {*shapes} - {*known})) - {*known}
-    while size is not None and len(SPECIALS) + len(seen) + len(known) > size:
+    while size is not None and special + len(seen) + len(known) > size:
         if not known:
             raise ValueError(f"size must leave room for the {len(seen)} shapes of the words, got {size}.")
         seen |= shapes[known.pop()] - {*known}
@@ -276,11 +294,11 @@ def whole_words(kind, lower, numbers):
     return tokenizer
 
 
-def subwords(kind, size, lower, least):
+def subwords(kind, size, lower, least, special):
     """A tokenizer of sub-words without a vocabulary, and what trains it."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-    given = dict(vocab_size=size, min_frequency=least, special_tokens=list(SPECIALS), show_progress=False)
+    given = dict(vocab_size=size, min_frequency=least, special_tokens=special, show_progress=False)
     if kind == "wordpiece":
         tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower)

@@ -23,6 +23,7 @@ class Bucketed(Shuffled):
         buckets: Different lengths, at most. 1 pads all to the longest.
         multiple: Lengths are multiples of this.
         length: Steps of every batch, for models that take no other number.
+        pad: What `x` is filled up with: the number of the padding token.
 
     Raises:
         ValueError: There are no sequences, or `y` or `sample_weight` has another number of samples.
@@ -40,10 +41,12 @@ class Bucketed(Shuffled):
         buckets=4,
         multiple=8,
         length=None,
+        pad=0,
     ):
         if buckets < 1 or multiple < 1:
             raise ValueError(f"buckets and multiple must be at least 1, got {buckets=}, {multiple=}.")
         self.x = x
+        self.pad = pad
         self.ragged = isinstance(y, list)
         self.y = y if y is None or self.ragged else as_array(y)
         self.sample_weight = None if sample_weight is None else as_array(sample_weight)
@@ -102,7 +105,7 @@ class Bucketed(Shuffled):
 
     def take(self, rows):
         length = self.length(rows)
-        x = cut(padded([self.x[i] for i in rows], length), slice(None))
+        x = cut(padded([self.x[i] for i in rows], length, value=self.pad), slice(None))
         if self.ragged:
             y = cut(padded([self.y[i] for i in rows], length), slice(None))
         else:

@@ -62,6 +62,10 @@ def check_inputs(model, x, prefix=""):
             f"{prefix}x has shape {shown(values[0].shape)}; {model.name} takes {shown((None, *takes[1:]))}."
         )
     card = getattr(model, "card", {})
+    if (most := card.get("context")) and values[0].ndim > 1 and values[0].shape[1] > most:
+        raise ValueError(
+            f"{prefix}x has {values[0].shape[1]} tokens in a row; {model.name} takes {most} at most: its context."
+        )
     if tokens := card.get("tokens"):
         limits = tokens if isinstance(tokens, (list, tuple)) else [tokens] * len(values)
         for value, limit in zip(values, limits, strict=False):

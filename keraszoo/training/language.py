@@ -257,7 +257,9 @@ class LanguageModel:
 
     def draw(self, prompts, length, temperature, top_k, top_p, beams, length_penalty, end, seed):
         """`keraszoo.text.generate` with this model."""
-        special = self.tokenizer and (self.tokenizer.pad, self.tokenizer.unknown, self.tokenizer.start)
+        special = ()
+        if reader := self.tokenizer:  # a checkpoint's may have one token for several of these
+            special = {reader.pad, reader.unknown, reader.start, reader.mask} - {reader.end, None}
         return generate(
             self.begin,
             self.step,
@@ -269,7 +271,7 @@ class LanguageModel:
             beams=beams,
             length_penalty=length_penalty,
             end=end,
-            forbidden=special or (),
+            forbidden=tuple(special),
             seed=seed,
         )
 

@@ -77,7 +77,9 @@ class Reading:
         """
         sequences = self.encode(x)
         y = self.labels(y, sequences)
-        found = Bucketed(sequences, y, sample_weight, length=self.fixed_length, **batching)
+        found = Bucketed(
+            sequences, y, sample_weight, length=self.fixed_length, pad=self.tokenizer.pad, **batching
+        )
         for start in range(0, found.count, 256):  # all of it is at hand
             self.check_batch(*in_three(found.take(np.arange(start, min(start + 256, found.count)))))
         return found
@@ -206,7 +208,7 @@ class Reading:
         for rows in data.plan:
             by_length.setdefault(data.length(rows), []).extend(rows)
         for length, rows in by_length.items():
-            outputs = predict(padded([sequences[i] for i in rows], length))
+            outputs = predict(padded([sequences[i] for i in rows], length, value=self.tokenizer.pad))
             stepwise = outputs.ndim > 2 and outputs.shape[1] == length
             for i, output in zip(rows, outputs, strict=True):
                 found[i] = output[: len(sequences[i])] if stepwise else output

@@ -6,8 +6,10 @@ Every other file in this room is the table of one family. It holds
 - `arguments(config)`: the builder's arguments that `config.json` fixes, as a dict;
 - `rows(config, model)`: for each weight `(ours, theirs, transform)`: the path of our weight, the name
   of the checkpoint's tensor (or a tuple of names), and the function that makes our array of theirs.
-  A row whose `ours` is None names a tensor that is not a weight; it may be absent.
+  A row whose `ours` is None names a tensor that is not a weight; it may be absent. A row whose `theirs` is None
+  names a weight that begins anew, such as that of a head that the checkpoint has not.
 - `defaults(config)`, if there are any: arguments that `config.json` suggests and does not fix.
+- `task(config)`, if checkpoints of the family are made for several: the name of the task.
 - `name(tensor)`, if some checkpoints call a tensor otherwise: what `rows` calls it.
 
 Our paths are those of `variable.path`, so a layer inside a layer needs a name of its own.
@@ -52,7 +54,10 @@ def locate(weights):
 
     try:
         return Path(
-            snapshot_download(str(weights), allow_patterns=["*.json", ONE_FILE, "model-*.safetensors"])
+            snapshot_download(
+                str(weights),
+                allow_patterns=["*.json", "vocab.txt", "merges.txt", ONE_FILE, "model-*.safetensors"],
+            )
         )
     except Exception as error:  # the client lets its transport's errors through, which differ by release
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -85,6 +90,12 @@ def defaults(family, folder):
     return found(configuration(family, folder)) if found else {}
 
 
+def task(family, folder):
+    """What a checkpoint was made for, or None where its family serves one purpose only; as `arguments`."""
+    found = getattr(table(family), "task", None)
+    return found(configuration(family, folder)) if found else None
+
+
 def load(model, family, folder):
     """Assign every weight of a model from a checkpoint.
 
@@ -105,7 +116,7 @@ def load(model, family, folder):
         theirs = tensors(Path(folder), files, getattr(table(family), "name", same))
         check(rows, ours, theirs, f"{model.name} does not fit the checkpoint in {folder}:")
         for path, names, transform in rows:
-            if path is not None:
+            if path is not None and names is not None:
                 arrays = [theirs[name].array() for name in names_of(names)]
                 ours[path].assign(transform(*arrays))
 
@@ -214,6 +225,8 @@ def check(rows, ours, theirs, sentence):
         named_ours.add(path)
         if path not in ours:
             raise ValueError(f"{sentence} it has no weight {path}, which should become {names}.")
+        if names is None:
+            continue
         shapes = []
         for name in names_of(names):
             if name not in theirs:
@@ -243,7 +256,7 @@ def transformed(transform, shapes):
 
 
 def names_of(names):
-    return (names,) if isinstance(names, str) else names
+    return (names,) if isinstance(names, str) else names or ()
 
 
 # What the tables are made of: rows for the layers of torch, by the layers of Keras.
