@@ -560,3 +560,48 @@ def test_translators_and_language_models_are_trained_and_asked(tmp_path):
     assert (
         done.exit_code == 0 and done.stdout.splitlines()[0] == "to be" and len(done.stdout.splitlines()) == 2
     )
+
+
+def test_predict_gives_numbers_neighbours_and_tags_of_a_net_that_hears_itself(tmp_path):
+    words = keraszoo.text.Tokenizer.learn(["to be or not to be"])
+
+    def asked(name, *inputs, **config):
+        model = keraszoo.build(name, seed=0, **config)
+        model.save(tmp_path / "model.keras")
+        done = invoke("predict", tmp_path / "model.keras", *inputs, "--json", "--top", 2)
+        assert done.exit_code == 0, done.output
+        lines = invoke("predict", tmp_path / "model.keras", *inputs, "--top", 2).stdout.splitlines()
+        assert lines[0] == json.loads(done.stdout)[0]["input"]
+        return model, json.loads(done.stdout)[0], lines[1:]
+
+    read = dict(vocabulary=words, embed_dim=4)
+    model, answer, lines = asked("word2vec_cbow", "be", window=1, **read)
+    near = [(said["word"], said["cosine"]) for said in answer["words"]]
+    assert near == [(word, pytest.approx(cosine, abs=1e-6)) for word, cosine in model.nearest("be", 2)]
+    assert [line.split()[1] for line in lines] == [word for word, _ in near]
+    done = invoke("predict", tmp_path / "model.keras", "bee")
+    assert done.exit_code == 2 and "word='bee' is no word that" in done.stderr
+
+    model, answer, lines = asked("gru", "to be", input_shape=(None,), num_values=3, units=2, **read)
+    np.testing.assert_allclose(answer["values"], model.predict(["to be"], verbose=0)[0], rtol=1e-5)
+    np.testing.assert_allclose(np.array(lines[0].split(), float), answer["values"], rtol=1e-5)
+    steps = dict(return_sequences=True, num_values=1, units=2)
+    model, answer, lines = asked("gru", "to be", input_shape=(None,), **steps, **read)
+    assert [step["token"] for step in answer["steps"]] == [line.split()[0] for line in lines] == ["to", "be"]
+    said = [step["values"] for step in answer["steps"]]
+    np.testing.assert_allclose(said, model.predict(["to be"], verbose=0)[0], rtol=1e-5)
+
+    names = ["verb", "other"]
+    model, answer, _ = asked("jordan_rnn", "to be", input_shape=(None,), class_names=names, units=2, **read)
+    said = model.predict(["to be"], verbose=0)[0]
+    assert [tag["tag"] for tag in answer["tags"]] == [names[i] for i in said.argmax(-1)]
+    shares = np.exp(said.max(-1)) / np.exp(said).sum(-1)
+    np.testing.assert_allclose([tag["probability"] for tag in answer["tags"]], shares, rtol=1e-5)
+
+    np.save(tmp_path / "rows.npy", np.zeros((1, 4, 2), "float32"))
+    model, answer, _ = asked("gru", tmp_path / "rows.npy", input_shape=(4, 2), num_values=3, units=2)
+    said = model.predict(np.zeros((1, 4, 2), "float32"), verbose=0)[0]
+    np.testing.assert_allclose(answer["values"], said, atol=1e-6)
+    keraszoo.build("gan").save(tmp_path / "model.keras")
+    done = invoke("predict", tmp_path / "model.keras", tmp_path / "rows.npy")
+    assert done.exit_code == 2 and "does not hold a classifier" in done.stderr

@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from keraszoo.cli.common import note
+from keraszoo.cli.meaning import gives_values, meaning
 from keraszoo.data.folder import ENDINGS
 from keraszoo.data.images import fitted
-from keraszoo.tasks import TASKS
+from keraszoo.tasks import TASKS, Game, Reconstruction
 from keraszoo.training import checks
 
 BATCH = 32
@@ -16,7 +17,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBom
 
 
 class Classifier:
-    """A model that scores classes, as `keraszoo.build` made it.
+    """A model that scores classes or gives numbers, as `keraszoo.build` made it.
 
     Args:
         model: The model.
@@ -26,23 +27,26 @@ class Classifier:
         ValueError: The model is none of those.
 
     Attributes:
-        class_names: Names of the classes; their numbers where they have no names.
+        class_names: Names of the classes, their numbers where they have no names; None of a model that gives numbers.
         failed: Whether a file could not be answered.
     """
 
     def __init__(self, model, path):
         self.model = model
         card, shape = getattr(self.model, "card", {}), self.model.output_shape
-        if card.get("task") not in TASKS or not isinstance(shape, tuple) or len(shape) != 2:
+        task = TASKS.get(card.get("task"))
+        flat = isinstance(shape, tuple) and len(shape) == 2
+        if task is None or isinstance(task, (Game, Reconstruction)) or not flat:
             raise ValueError(f"{str(path)!r} does not hold a classifier made by keraszoo.build.")
-        self.task = TASKS[card["task"]]
         self.class_names = card["class_names"] or [str(i) for i in range(shape[-1])]
+        if gives_values(model):
+            self.class_names = None
         self.prepares = card["preprocessing"]
         self.failed = False
         self.noted = set()
 
     def answers(self, inputs):
-        """A name and the probabilities of the classes for each image and each row of an array."""
+        """A name and the probabilities of the classes, or the numbers, for each image and each row of an array."""
         most = 1 if None in self.model.input_shape[1:] else BATCH  # images of different sizes do not stack
         waiting = []
         for sample in self.samples(inputs):
@@ -57,7 +61,7 @@ class Classifier:
         """`answers` for these names and inputs, in one batch."""
         names, values = zip(*samples, strict=True)
         outputs = self.model.predict(np.stack(values), batch_size=len(values), verbose=0)
-        return zip(names, self.task.probabilities(outputs), strict=True)
+        return zip(names, meaning(self.model, outputs), strict=True)
 
     def samples(self, inputs):
         """A name and an input of the model for each; a file that has none is named on standard error."""

@@ -11,7 +11,9 @@ from keraszoo.cli.common import backend_option, use_backend
 @click.command()
 @click.argument("model", metavar="FILE.keras", type=click.Path(exists=True, dir_okay=False))
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes shown, at most.")
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="Classes or words shown, at most."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @backend_option
 def predict(model, inputs, top, as_json, backend):
@@ -19,7 +21,8 @@ def predict(model, inputs, top, as_json, backend):
 
     For a classifier of images, an INPUT is an image, a folder of images, or a .npy array of inputs as the model takes
     them. For a model that reads, it is a text, or a file with a text in each line: the answer is its class, the tag of
-    each of its words, its translation or how it goes on.
+    each of its words, its translation or how it goes on; of a word, the words that mean the like. A model that was
+    built with num_values answers with numbers.
     Files that cannot be read are named, the others still answered; the exit status is then 1.
     """
     use_backend(backend)
@@ -43,22 +46,29 @@ def of_images(model, path, inputs, top):
     from keraszoo.cli.classifier import Classifier
 
     classifier = Classifier(model, path)
+    names = classifier.class_names
     found = [
-        classes(name, probabilities, classifier.class_names, top)
-        for name, probabilities in classifier.answers(inputs)
+        classes(name, said, names, top) if names else values(name, said)
+        for name, said in classifier.answers(inputs)
     ]
     return found, classifier.failed
 
 
 def of_texts(model, inputs, top):
     """Answers as data and as lines."""
-    from keraszoo.cli.texts import CLASSES, TAGS, Reader
+    from keraszoo.cli.texts import CLASSES, STEPS, TAGS, VALUES, WORDS, Reader
 
     reader = Reader(model)
     found = []
-    for text, kind, answer in reader.answers(inputs):
+    for text, kind, answer in reader.answers(inputs, top):
         if kind == CLASSES:
             found.append(classes(text, answer, reader.class_names, top))
+        elif kind == VALUES:
+            found.append(values(text, answer))
+        elif kind == WORDS:
+            words = [{"word": word, "cosine": cosine} for word, cosine in answer]
+            lines = [f"  {cosine:5.2f}  {word}" for word, cosine in answer]
+            found.append(({"input": text, "words": words}, [text, *lines]))
         elif kind == TAGS:
             tags = [
                 {
@@ -71,6 +81,11 @@ def of_texts(model, inputs, top):
             wide = max(len(tag["token"]) for tag in tags)
             lines = [f"  {tag['probability']:7.2%}  {tag['token']:<{wide}}  {tag['tag']}" for tag in tags]
             found.append(({"input": text, "tags": tags}, [text, *lines]))
+        elif kind == STEPS:
+            steps = [{"token": token, "values": list(map(float, numbers))} for token, numbers in answer]
+            wide = max(len(step["token"]) for step in steps)
+            lines = [f"  {step['token']:<{wide}}  {in_a_line(step['values'])}" for step in steps]
+            found.append(({"input": text, "steps": steps}, [text, *lines]))
         else:
             found.append(({"input": text, "text": answer}, [text, f"  {answer}"]))
     return found
@@ -82,3 +97,13 @@ def classes(name, probabilities, class_names, top):
     ranked = sorted(pairs, key=lambda pair: -pair[1])[:top]
     data = {"input": name, "classes": [{"name": label, "probability": share} for label, share in ranked]}
     return data, [name, *(f"  {share:7.2%}  {label}" for label, share in ranked)]
+
+
+def values(name, numbers):
+    """The numbers that an input is answered with, as data and as lines."""
+    numbers = list(map(float, numbers))
+    return {"input": name, "values": numbers}, [name, f"  {in_a_line(numbers)}"]
+
+
+def in_a_line(numbers):
+    return " ".join(f"{number:.6g}" for number in numbers)

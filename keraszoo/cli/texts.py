@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from keraszoo.tasks import TASKS
+from keraszoo.cli.meaning import gives_values, meaning
 from keraszoo.text import read
 from keraszoo.text.tokenizer import words_of
 
-CLASSES = "classes"  # of a text
-TAGS = "tags"  # of each token
+CLASSES, TAGS = "classes", "tags"  # of a text, of each of its tokens
+VALUES, STEPS = "values", "steps"  # numbers for a text, for each of its tokens
+WORDS = "words"  # that mean the like
 TEXT = "text"  # another text
 
 
@@ -25,32 +26,37 @@ class Reader:
 
     def __init__(self, model):
         self.model = model
-        self.task = TASKS.get(model.card.get("task"))
         self.class_names = model.card.get("class_names")
 
-    def answers(self, inputs):
+    def answers(self, inputs, count=5):
         """A name, a kind and an answer for each text.
 
         Args:
             inputs: Texts, or files with a text in each line.
+            count: Words that mean the like, at most.
 
         Yields:
-            The text; CLASSES, TAGS or TEXT; and class probabilities, (token, probabilities) pairs, or a text.
+            The text; what the answer is; and the answer: probabilities for CLASSES, numbers for VALUES, pairs of a
+            token and these for TAGS and STEPS, pairs of a word and a cosine for WORDS, a string for TEXT.
         """
         texts = [text for given in inputs for text in texts_in(given)]
+        if hasattr(self.model, "nearest"):
+            yield from ((text, WORDS, self.model.nearest(text, count)) for text in texts)
+            return
         for verb in ("translate", "generate"):
             if hasattr(self.model, verb):
                 yield from zip(texts, [TEXT] * len(texts), getattr(self.model, verb)(texts), strict=True)
                 return
         for text, said in zip(texts, self.model.predict(texts, verbose=0), strict=True):
-            shares = self.task.probabilities(said)
-            self.class_names = self.class_names or [str(i) for i in range(shares.shape[-1])]
-            if np.ndim(shares) == 1:
-                yield text, CLASSES, shares
+            found = meaning(self.model, said)
+            self.class_names = self.class_names or [str(i) for i in range(found.shape[-1])]
+            if np.ndim(found) == 1:
+                yield text, (VALUES if gives_values(self.model) else CLASSES), found
             else:
                 tokenizer = self.model.tokenizer
                 tokens = words_of(text) if tokenizer.kind == "given" else tokenizer.split(text)
-                yield text, TAGS, list(zip(tokens, shares, strict=False))
+                pairs = list(zip(tokens, found, strict=False))
+                yield text, (STEPS if gives_values(self.model) else TAGS), pairs
 
 
 def texts_in(given):
