@@ -10,7 +10,9 @@ file that holds one, is asked for.
 """
 
 import contextlib
+import inspect
 import random
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +94,7 @@ def build(
     Raises:
         ImportError: keras-hub is not installed.
         ValueError: There is no such preset, it cannot be fetched or serve the task, or an argument does not fit.
+        TypeError: keras-hub's model has no such argument.
     """
     given = dict(weights=weights, preprocessing=preprocessing, vocabulary=vocabulary)
     for word, value in given.items():
@@ -105,8 +108,7 @@ def build(
     if seed is not None:
         keras.utils.set_random_seed(seed)
     inner = fetch(name, task, class_names, config)
-    if max_length is not None:
-        inner.preprocessor.sequence_length = max_length
+    shorten(inner, name, max_length)
     model = (Writer if hasattr(inner, "generate") else PresetModel)(inner)
     model.card = dict(
         architecture=name,
@@ -132,9 +134,10 @@ def fetch(name, task, class_names, config):
     """
     models, preset = library().models, name.removeprefix(PREFIX)
     own = models.Backbone.presets
-    if "://" not in preset and preset not in own:
-        preset = str(Path(preset).expanduser())
-        if not Path(preset).is_dir():
+    fetched = "://" in preset or preset in own
+    if not fetched:
+        preset = preset and str(Path(preset).expanduser())
+        if not preset or not Path(preset).is_dir():
             hint = nearest(preset, own, "keras_hub.models.Backbone.presets")
             raise ValueError(
                 f"name={name!r}: there is no folder {preset!r}, and keras-hub has no preset of that name. {hint}"
@@ -155,7 +158,15 @@ def fetch(name, task, class_names, config):
     except Exception as error:  # of files, of downloads, of three libraries
         asked = "".join(f", {word}={value!r}" for word, value in config.items())
         said = " ".join(str(error).split()) or type(error).__name__
+        if fetched:
+            said += " Without a network, give the folder of a preset that was saved by save_to_preset."
         raise ValueError(f"name={name!r} with task={task!r}{asked} cannot be built: {said}") from error
+    known = [*inspect.signature(type(inner)).parameters, "load_weights", "dtype", "image_shape"]
+    for word in config:
+        if word not in known:
+            raise TypeError(
+                f"{name} has no argument {word!r}. {nearest(word, known, 'keras_hub.models.' + type(inner).__name__)}"
+            )
     if inner.preprocessor is None:
         raise ValueError(
             f"name={name!r} with task={task!r}: the preset does not say how inputs are prepared."
@@ -171,6 +182,27 @@ def fetch(name, task, class_names, config):
             )
         )
     return inner
+
+
+def shorten(inner, name, max_length):
+    """Have a model read `max_length` tokens of a text at most, and no more than it has places for.
+
+    Raises:
+        ValueError: It reads no text, or has places for fewer.
+    """
+    most = getattr(inner.backbone, "max_sequence_length", None)
+    held = lengths(inner)
+    if max_length is not None and not (held and 1 <= max_length <= (most or max_length)):
+        takes = f"up to {most or 'any number of'} tokens" if held else "no texts"
+        raise ValueError(f"{max_length=} does not fit: {name} reads {takes}.")
+    for word, length in held.items():
+        setattr(inner.preprocessor, word, min(filter(None, (max_length or length, most)), default=None))
+
+
+def lengths(inner):
+    """How many tokens a model's preprocessor makes of a text, by the names that keras-hub has for it."""
+    words = ("sequence_length", "encoder_sequence_length", "decoder_sequence_length")
+    return {word: getattr(inner.preprocessor, word) for word in words if hasattr(inner.preprocessor, word)}
 
 
 class PresetModel(Architecture):
@@ -213,11 +245,22 @@ class PresetModel(Architecture):
     def get_config(self):
         inner = keras.saving.serialize_keras_object(self.inner)
         inner["config"]["compile"] = False
-        return {"name": self.name, "inner": inner}
+        return {"name": self.name, "inner": inner, "lengths": lengths(self.inner)}
 
     @classmethod
     def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["inner"]), name=config["name"])
+        inner = keras.saving.deserialize_keras_object(config["inner"])
+        for word, length in config["lengths"].items():  # not all of keras-hub's preprocessors keep them
+            setattr(inner.preprocessor, word, length)
+        return cls(inner, name=config["name"])
+
+    @property
+    def labelled(self):
+        """With what it learns, beside `x`; None for models that learn from texts alone."""
+        task = self.card["task"]
+        if task in ("language_modeling", "masked_language_modeling"):
+            return None
+        return "their translations" if task == "translation" else "their class numbers or names"
 
     def save_tokenizers(self, folder):
         """Nothing: keras-hub's tokenizers write their own files."""
@@ -236,10 +279,17 @@ class PresetModel(Architecture):
         """Raw data as batches for `fit`, a `Prepared`.
 
         Raises:
-            ValueError: There are none, they are no texts or no images, or labels do not fit.
+            ValueError: There are none, they are no texts or no images, or labels do not fit or are missing.
         """
+        whole = self.card["task"] == "translation" and isinstance(x, dict)
+        if (y is None) == bool(self.labelled and not whole):
+            raise ValueError(
+                f"y is missing: {self.name} learns from samples with {self.labelled}."
+                if y is None
+                else f"y must be left out: {self.name} learns from what x holds alone."
+            )
         x, y = self.raw("x", x, y)
-        y = None if y is None or self.card["task"] == "translation" else self.labels(y, None)
+        y = None if y is None else self.labels(y, None)
         count = len(next(leaves(x)))
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None and len(value) != count:
@@ -265,8 +315,11 @@ class PresetModel(Architecture):
         if isinstance(x, tuple) and x and not isinstance(x[0], (str, bytes)):
             return tuple(self.raw(f"{name}[{i}]", part)[0] for i, part in enumerate(x)), y
         x = check_texts(name, x)
-        if self.card["task"] == "translation" and y is not None:
-            return {"encoder_text": x, "decoder_text": check_texts("y", y)}, None
+        if self.card["task"] == "translation":
+            return {
+                "encoder_text": x,
+                "decoder_text": [""] * len(x) if y is None else check_texts("y", y),
+            }, None
         return x, y
 
     def prepared(self, x, y=None, sample_weight=None):
@@ -283,14 +336,17 @@ class PresetModel(Architecture):
         """As of `Fitting`, on raw data."""
         if validation_split and validation_data is None and isinstance(x, (tuple, dict)):
             raise ValueError(f"{validation_split=} splits one list of samples; give validation_data.")
-        return super().fit(
-            x, y, *args, validation_split=validation_split, validation_data=validation_data, **kwargs
-        )
+        with warnings.catch_warnings():
+            # Of a backbone a task may use a part: a masked language model leaves out what pools the text.
+            warnings.filterwarnings("ignore", "Gradients do not exist for variables")
+            return super().fit(
+                x, y, *args, validation_split=validation_split, validation_data=validation_data, **kwargs
+            )
 
     def predict(self, x, batch_size=None, verbose="auto", **kwargs):
         """As of `Fitting`, of raw data."""
         if self.is_text(x):
-            x = self.read(x, batch_size=batch_size or 32)
+            x = Prepared(self, self.raw("x", x)[0], seed=0, batch_size=batch_size or 32)
         return super().predict(self.checked(x), batch_size, verbose, **kwargs)
 
 
@@ -313,7 +369,13 @@ class Writer(PresetModel):
         """
         single = isinstance(texts, str)
         texts = check_texts("texts", [texts] if single else texts)
-        self.inner.sampler = library().samplers.get(sampler)
+        samplers = library().samplers
+        found = None
+        with contextlib.suppress(ValueError, TypeError):
+            found = samplers.get(sampler)
+        if not isinstance(found, samplers.Sampler):
+            raise ValueError(f"sampler must be a name or an object of keras_hub.samplers, got {sampler!r}.")
+        self.inner.sampler = found
         self.inner.generate_function = None  # compiled for another sampler
         goes_on = self.card["task"] == "language_modeling"
         found = self.inner.generate(texts, max_length=max_length, strip_prompt=goes_on)
