@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 import keraszoo
-from keraszoo.callbacks import Curves, History, RunFolder, pictures
+from keraszoo.callbacks import Curves, History, Neighbours, RunFolder, TextTranslations, Written, pictures
 from keraszoo.callbacks.files import whole
 from keraszoo.callbacks.history import read, write
+from keraszoo.callbacks.told import Told
 from keraszoo.layers import RandomAffine
 from keraszoo.training.batches import Batches
 
@@ -251,3 +252,47 @@ def test_wrong_answers_are_red_and_right_ones_green(tmp_path):
     pictures.predictions(tmp_path / "colour.png", colour, None, sure[:3], list("abc"), worst_first=True)
     with pytest.raises(ValueError, match="same number of samples"):
         pictures.predictions(tmp_path / "bad.png", x, [0], sure, list("abc"))
+
+
+class Losses(Told):
+    """Tells the loss."""
+
+    method = "predict"
+
+    def heading(self):
+        return ["losses:"]
+
+    def lines(self):
+        return [f"{self.logs['loss']:.9f}"]
+
+
+def test_what_is_told_after_each_epoch_and_the_last_is_kept_whole(tmp_path, monkeypatch):
+    file, shown = tmp_path / "new" / "told.txt", []
+    model, told = classifier(), Losses(every=2, file=file, show=shown.append)
+
+    def epochs():
+        return [line for line in file.read_text().splitlines() if line.startswith("after")]
+
+    fit(model, 3, [told])
+    assert shown == file.read_text().splitlines() and shown[:3] == ["losses:", "", "after epoch 2:"]
+    assert epochs() == ["after epoch 2:", "after epoch 3:"]
+    fit(model, 5, [told], done=3)  # goes on
+    assert epochs() == [f"after epoch {i}:" for i in (2, 3, 4, 5)]
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(model, "stop_training", True))
+    fit(model, 4, [told, stop])  # begins anew, and ends where nobody had planned it
+    assert epochs() == ["after epoch 1:"]
+    before = file.read_text()
+    monkeypatch.setattr("os.replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit(model, 5, [Losses(file=file, show=None)], done=4)
+    assert file.read_text() == before and [f.name for f in file.parent.iterdir()] == ["told.txt"]
+
+
+def test_what_cannot_be_told_is_refused():
+    with pytest.raises(ValueError, match="every must be a whole number from 1, got 0"):
+        Losses(every=0)
+    for kind in (TextTranslations(["a"]), Written("w.txt", "a"), Neighbours(["a"])):
+        with pytest.raises(
+            ValueError, match=f"{type(kind).__name__} needs a model that has a method `{kind.method}`"
+        ):
+            fit(classifier(), 1, [kind])

@@ -274,12 +274,12 @@ def test_text_falls_into_windows_and_its_end_is_for_validation(models, tmp_path)
     assert rows.count == (len(TEXT) - 1) // 16
     documents = model.running(["the cat", "a dog"])
     assert documents.tolist() == [*LETTERS.encode("the cat", end=True), *LETTERS.encode("a dog", end=True)]
-    written = Written(tmp_path / "written.txt", ["the ", "a "], length=9, show=False)
+    written = Written(tmp_path / "written.txt", ["the ", "a "], length=9, show=None)
     history = model.fit(TEXT, validation_split=0.2, epochs=2, verbose=0, callbacks=[written]).history
     assert set(history) == {"loss", "perplexity", "val_loss", "val_perplexity"}
     np.testing.assert_allclose(history["perplexity"], np.exp(history["loss"]), rtol=1e-5)
     told = (tmp_path / "written.txt").read_text()
-    assert told.count("\nthe ") == 2 and "--- epoch 1\n" in told and "--- epoch 2\n" in told
+    assert told.count("\nthe ") == 2 and "after epoch 1:\n" in told and "after epoch 2:\n" in told
     history = model.fit(TEXT, validation_data=(TEXT[:100], None), verbose=0).history
     assert history["val_loss"][0] > 0
 

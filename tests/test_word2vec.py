@@ -11,6 +11,7 @@ from scipy.stats import chisquare
 import keraszoo
 from keraszoo import front, registry
 from keraszoo.backend.autodiff import value_and_grad
+from keraszoo.callbacks import Neighbours
 from keraszoo.data import words as data
 from keraszoo.diagnostics.words import analogy_score, similarity_score
 from keraszoo.text import Tokenizer
@@ -242,6 +243,14 @@ def test_man_is_to_king_as_woman_is_to_queen(kind):
     assert history["loss"][-1] < 0.7 * history["loss"][0]
     untaught = keraszoo.build(f"word2vec_{kind}", vocabulary=model.tokenizer, embed_dim=16, seed=0)
     assert analogy_score(untaught.words, untaught.vectors, data.people_questions())[0] < 0.2
+
+
+def test_neighbours_are_told_after_the_last_epoch():
+    texts, lines = data.people(60), []
+    model = keraszoo.build("word2vec_cbow", vocabulary=Tokenizer.learn(texts), embed_dim=4, seed=0)
+    model.fit(texts, verbose=0, callbacks=[Neighbours(["king"], every=9, count=2, show=lines.append)])
+    near = ", ".join(f"{word} {cosine:.2f}" for word, cosine in model.nearest("king", 2))
+    assert lines[1] == "after epoch 1:" and lines[3:] == [f"  king: {near}"]
 
 
 def test_the_word_in_a_gap_is_guessed():

@@ -1,48 +1,40 @@
 """What words come to mean: their nearest neighbours epoch by epoch, and a map of them."""
 
-import keras
 import numpy as np
 
 from keraszoo.callbacks import pictures
+from keraszoo.callbacks.told import Told
 
 
-class Neighbours(keras.callbacks.Callback):
+class Neighbours(Told):
     """Prints the words nearest to a few words, and answers to questions, at the end of each epoch.
 
     Args:
         words: List of words, as `model.nearest` takes them.
         questions: List of (a, b, c): what is to `c` as `b` is to `a`?
-        every: Print only each so many epochs, and the last.
         count: Neighbours of a word.
-        show: What prints a line.
+        every, file, show: As of `Told`.
 
     Raises:
         ValueError: `every` is below 1, or the model has no vectors of words.
     """
 
-    def __init__(self, words, questions=(), every=1, count=5, show=print):
-        super().__init__()
-        if every < 1:
-            raise ValueError(f"every must be a whole number from 1, got {every!r}.")
+    method = "nearest"
+
+    def __init__(self, words, questions=(), every=1, count=5, show=print, file=None):
+        super().__init__(every, file, show)
         self.words, self.questions = list(words), list(questions)
-        self.every, self.count, self.show = every, count, show
+        self.count = count
 
-    def on_train_begin(self, logs=None):
-        if not callable(getattr(self.model, "nearest", None)):
-            raise ValueError(
-                f"Neighbours needs a model that has a method `nearest`; {self.model.name} has none."
-            )
-
-    def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
-            return
-        self.show(f"after epoch {epoch + 1}, loss {(logs or {}).get('loss', np.nan):.3f}:")
+    def lines(self):
+        found = [f"  loss {self.logs.get('loss', np.nan):.3f}"]
         for word in self.words:
             near = self.model.nearest(word, self.count)
-            self.show(f"  {word}: " + ", ".join(f"{other} {cosine:.2f}" for other, cosine in near))
+            found.append(f"  {word}: " + ", ".join(f"{other} {cosine:.2f}" for other, cosine in near))
         for a, b, c in self.questions:
             (answer, cosine), *_ = self.model.analogy(a, b, c, 1)
-            self.show(f"  {a} is to {b} as {c} is to {answer} ({cosine:.2f})")
+            found.append(f"  {a} is to {b} as {c} is to {answer} ({cosine:.2f})")
+        return found
 
 
 def word_map(path, vectors, groups, title=""):

@@ -1,69 +1,45 @@
 """What a model says, epoch by epoch, and where it looks as it says it."""
 
-import keras
 import numpy as np
 
 from keraszoo.callbacks import pictures
+from keraszoo.callbacks.told import Told
 
 
-class TextTranslations(keras.callbacks.Callback):
+class TextTranslations(Told):
     """Prints the translations of a few sentences at the end of each epoch.
 
     Args:
         texts: List of strings, as `model.translate` takes them.
-        references: What they should become, strings, printed once; or None.
-        every: Print only each so many epochs, and the last.
-        file: A file to which it is written as well, or None.
-        show: What prints a line.
+        references: What they should become, strings, told once; or None.
+        every, file, show: As of `Told`.
 
     Attributes:
-        said: For each epoch that was printed, counted from 1, the list of translations.
+        said: For each epoch that was told of, counted from 1, the list of translations.
 
     Raises:
         ValueError: There are not as many references as texts, `every` is below 1, or the model does not translate.
     """
 
+    method = "translate"
+
     def __init__(self, texts, references=None, every=1, file=None, show=print):
-        super().__init__()
+        super().__init__(every, file, show)
         if references is not None and len(references) != len(texts):
             raise ValueError(f"references must be as many as texts, {len(texts)}, got {len(references)}.")
-        if every < 1:
-            raise ValueError(f"every must be a whole number from 1, got {every!r}.")
         self.texts, self.references = list(texts), references
-        self.every, self.file, self.show = every, file, show
         self.said = {}
 
-    def on_train_begin(self, logs=None):
-        if not callable(getattr(self.model, "translate", None)):
-            raise ValueError(
-                f"TextTranslations needs a model that has a method `translate`; {self.model.name} has none."
-            )
-        self.done = 0
-        if self.references is not None:
-            pairs = zip(self.texts, self.references, strict=True)
-            self.tell(["to be translated:", *(f"  {text} -> {right}" for text, right in pairs)])
+    def heading(self):
+        return [] if self.references is None else ["to be translated:", *self.pairs(self.references)]
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.done = epoch + 1
-        if self.done % self.every == 0:
-            self.say()
-
-    def on_train_end(self, logs=None):
-        if self.done and self.done not in self.said:
-            self.say()
-
-    def say(self):
-        """Print what the sentences become now."""
+    def lines(self):
         found = self.said[self.done] = self.model.translate(self.texts)
-        pairs = zip(self.texts, found, strict=True)
-        self.tell([f"after epoch {self.done}:", *(f"  {text} -> {said}" for text, said in pairs)])
+        return self.pairs(found)
 
-    def tell(self, lines):
-        for line in lines:
-            self.show(line)
-        if self.file is not None:
-            with open(self.file, "a", encoding="utf-8") as file:
-                file.write("\n".join(lines) + "\n")
+    def pairs(self, translations):
+        """A line for each text and what it becomes."""
+        return [f"  {text} -> {other}" for text, other in zip(self.texts, translations, strict=True)]
 
 
 def alignments(path, found, title=""):
