@@ -1,13 +1,10 @@
 """An LSTM language model in JAX, as one writes it without Keras: by `lax.scan`."""
 
-from functools import partial
-
 import jax
 from jax import lax
 from jax import numpy as jnp
 
-from benchmarks import recurrent_jax
-from benchmarks.native_jax import descend
+from benchmarks.native_jax import Clipped
 
 
 def foretell(weights, tokens):
@@ -30,26 +27,8 @@ def foretell(weights, tokens):
     return jnp.swapaxes(x, 0, 1) @ kernel + bias
 
 
-class Native(recurrent_jax.Native):
-    """Training and prediction: one compiled function each; arguments and methods as there."""
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip):
-        weights = {key: tuple(map(jnp.array, arrays)) for key, arrays in weights.items()}
-        zeros = [jax.tree.map(jnp.zeros_like, weights) for _ in range(2)]
-        self.state = weights, *zeros, jnp.zeros((), "int32")
-        self.forward = jax.jit(foretell)
-
-        def loss(weights, x, y):
-            logs = jax.nn.log_softmax(foretell(weights, x))
-            return -jnp.mean(jnp.take_along_axis(logs, y[..., None], -1))
-
-        @partial(jax.jit, donate_argnums=0)
-        def step(state, x, y):
-            weights, *memory = state
-            value, gradient = jax.value_and_grad(loss)(weights, x, y)
-            norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
-            gradient = jax.tree.map(lambda g: g * jnp.minimum(1.0, clip / norm), gradient)
-            weights, *memory = descend(weights, gradient, memory, rate)
-            return value, (weights, *memory)
-
-        self.compiled = step
+        super().__init__(foretell, weights, rate, clip)

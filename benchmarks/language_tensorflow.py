@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from benchmarks import recurrent_tensorflow
+from benchmarks.native_tensorflow import Clipped
 
 
 class LanguageModel(tf.Module):
@@ -12,7 +12,7 @@ class LanguageModel(tf.Module):
         super().__init__()
         self.weights = {name: [tf.Variable(w) for w in values] for name, values in weights.items()}
 
-    def __call__(self, tokens, training):
+    def __call__(self, tokens):
         (vectors,) = self.weights["embedding"]
         x = tf.transpose(tf.gather(vectors, tokens), (1, 0, 2))
         for name in sorted(name for name in self.weights if name.startswith("lstm")):
@@ -41,10 +41,8 @@ class LanguageModel(tf.Module):
         return outputs.stack()
 
 
-class Native(recurrent_tensorflow.Native):
-    """Training and prediction: one traced function each; arguments and methods as there."""
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip, compiled=False):
-        self.model, self.rate, self.clip, self.compiled = LanguageModel(weights), rate, clip, compiled
-        self.train = None
-        self.forward = tf.function(lambda x: self.model(x, False), jit_compile=compiled)
+        super().__init__(LanguageModel(weights), rate, clip, compiled)

@@ -1,12 +1,9 @@
 """An LSTM language model in PyTorch, as one writes it without Keras."""
 
 import numpy as np
-import torch
 from torch import nn
-from torch.nn import functional as F
 
-from benchmarks import recurrent_torch
-from benchmarks.native_torch import fill, linear
+from benchmarks.native_torch import Clipped, fill, linear
 
 
 class LanguageModel(nn.Module):
@@ -31,24 +28,8 @@ class LanguageModel(nn.Module):
         return self.logits(self.lstm(self.embedding(tokens))[0])
 
 
-class Native(recurrent_torch.Native):
-    """Training and prediction, as a loop around the model; arguments and methods as there."""
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip, fused=False):
-        torch.set_num_threads(1)
-        self.net, self.clip = LanguageModel(weights), clip
-        self.learned = [p for p in self.net.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.learned, rate, eps=1e-7, fused=fused)
-        self.steps = 0
-
-    def step(self, x, y):
-        """One step; the loss before it, in a list."""
-        self.steps += 1  # Keras' Adam adds epsilon outside the bias correction, which is the same as:
-        self.optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**self.steps) ** 0.5
-        self.optimizer.zero_grad()
-        logits = self.net(torch.from_numpy(x))
-        loss = F.cross_entropy(logits.flatten(0, 1), torch.from_numpy(y).long().flatten())
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.learned, self.clip)
-        self.optimizer.step()
-        return [loss.item()]
+        super().__init__(LanguageModel(weights), rate, clip, fused)

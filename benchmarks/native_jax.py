@@ -142,3 +142,52 @@ class Native:
         return np.concatenate(
             [self.forward(learned, moving, x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
         )
+
+
+class Clipped:
+    """Training and prediction of a net of another kind: one compiled function each, which reuses the memory of its state.
+
+    Args:
+        model: Function of weights and inputs, which gives logits, classes last.
+        weights: A tree of arrays.
+        rate: Learning rate of Adam.
+        clip: Norm that no gradient exceeds.
+    """
+
+    def __init__(self, model, weights, rate, clip):
+        weights = jax.tree.map(jnp.array, weights)
+        zeros = [jax.tree.map(jnp.zeros_like, weights) for _ in range(2)]
+        self.state = weights, *zeros, jnp.zeros((), "int32")
+        self.forward = jax.jit(model)
+
+        def loss(weights, x, y):
+            logs = jax.nn.log_softmax(model(weights, *self.seen(x, y)))
+            return -jnp.mean(jnp.take_along_axis(logs, y[..., None], -1))
+
+        @partial(jax.jit, donate_argnums=0)
+        def step(state, x, y):
+            weights, *memory = state
+            value, gradient = jax.value_and_grad(loss)(weights, x, y)
+            norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
+            gradient = jax.tree.map(lambda g: g * jnp.minimum(1.0, clip / norm), gradient)
+            weights, *memory = descend(weights, gradient, memory, rate)
+            return value, (weights, *memory)
+
+        self.compiled = step
+
+    def seen(self, x, y):
+        """What the model is called with while it learns."""
+        return (x,)
+
+    def step(self, x, y):
+        """One step; the loss before it, in a list."""
+        loss, self.state = self.compiled(self.state, x, y)
+        return [loss]
+
+    def predict(self, x, batch_size):
+        """Logits of all that is in an array, or in several, one for each input."""
+        x = x if isinstance(x, tuple) else (x,)
+        rows = range(0, len(x[0]), batch_size)
+        return np.concatenate(
+            [self.forward(self.state[0], *(v[i : i + batch_size] for v in x)) for i in rows]
+        )

@@ -146,3 +146,51 @@ class Native:
     def predict(self, x, batch_size):
         """Logits of all images."""
         return np.concatenate([self.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
+
+
+class Clipped:
+    """Training and prediction of a model of another kind: one traced function each.
+
+    Args:
+        model: A module, which gives logits, classes last.
+        rate: Learning rate of Adam.
+        clip: Norm that no gradient exceeds.
+        compiled: Compile with XLA, as Keras does by default.
+    """
+
+    def __init__(self, model, rate, clip, compiled=False):
+        self.model, self.rate, self.clip, self.compiled = model, rate, clip, compiled
+        self.train = None
+        self.forward = tf.function(model, jit_compile=compiled)
+
+    def seen(self, x, y):
+        """What the model is called with while it learns."""
+        return (x,)
+
+    def step(self, x, y):
+        """One step; the loss before it, in a list."""
+        self.train = self.train or self.traced()
+        return [self.train(x, y)]
+
+    def traced(self):
+        """A training step with Adam, and the memory that Adam keeps."""
+        optimizer = AdamW(self.model.trainable_variables, self.rate)
+
+        @tf.function(jit_compile=self.compiled, reduce_retracing=True)
+        def step(x, y):
+            with tf.GradientTape() as tape:
+                logits = self.model(*self.seen(x, y))
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
+            found = tape.gradient(loss, optimizer.learned)
+            whole = [tf.convert_to_tensor(g) for g in found]  # slices would have another norm
+            gradients, _ = tf.clip_by_global_norm(whole, self.clip)
+            optimizer.step(gradients)
+            return loss
+
+        return step
+
+    def predict(self, x, batch_size):
+        """Logits of all that is in an array, or in several, one for each input."""
+        x = x if isinstance(x, tuple) else (x,)
+        rows = range(0, len(x[0]), batch_size)
+        return np.concatenate([self.forward(*(v[i : i + batch_size] for v in x)) for i in rows])

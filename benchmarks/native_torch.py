@@ -163,3 +163,44 @@ class Native:
             return np.concatenate(
                 [self.net(self.images(x[i : i + batch_size])).numpy() for i in range(0, len(x), batch_size)]
             )
+
+
+class Clipped:
+    """Training and prediction of a net of another kind, as a loop around it.
+
+    Args:
+        net: A module, which gives logits, classes last.
+        rate: Learning rate of Adam.
+        clip: Norm that no gradient exceeds.
+        fused: Let Adam update all weights in one kernel.
+    """
+
+    def __init__(self, net, rate, clip, fused=False):
+        torch.set_num_threads(1)
+        self.net, self.clip = net, clip
+        self.learned = [p for p in net.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(self.learned, rate, eps=1e-7, fused=fused)
+        self.steps = 0
+
+    def seen(self, x, y):
+        """What the net is called with while it learns."""
+        return (x,)
+
+    def step(self, x, y):
+        """One step; the loss before it, in a list."""
+        self.steps += 1  # see `Native.step`
+        self.optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**self.steps) ** 0.5
+        self.optimizer.zero_grad()
+        x, y = torch.from_numpy(x), torch.from_numpy(y).long()
+        loss = F.cross_entropy(self.net(*self.seen(x, y)).flatten(0, -2), y.flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.learned, self.clip)
+        self.optimizer.step()
+        return [loss.item()]
+
+    def predict(self, x, batch_size):
+        """Logits of all that is in an array, or in several, one for each input."""
+        x = list(map(torch.from_numpy, x if isinstance(x, tuple) else (x,)))
+        rows = range(0, len(x[0]), batch_size)
+        with torch.inference_mode():
+            return np.concatenate([self.net(*(v[i : i + batch_size] for v in x)).numpy() for i in rows])

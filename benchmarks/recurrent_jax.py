@@ -1,13 +1,10 @@
 """An LSTM that classifies sequences, in JAX, as one writes it without Keras: by `lax.scan`."""
 
-from functools import partial
-
 import jax
-import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
-from benchmarks.native_jax import descend
+from benchmarks.native_jax import Clipped
 
 
 def classify(weights, x):
@@ -27,45 +24,8 @@ def classify(weights, x):
     return h @ kernel + bias
 
 
-class Native:
-    """Training and prediction: one compiled function each, which reuses the memory of its state.
-
-    Args:
-        name: Of the model; there is one.
-        weights: As `cases.named_weights` gives them.
-        rate: Learning rate of Adam.
-        clip: Norm that no gradient exceeds.
-    """
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip):
-        weights = {key: tuple(map(jnp.array, arrays)) for key, arrays in weights.items()}
-        zeros = [jax.tree.map(jnp.zeros_like, weights) for _ in range(2)]
-        self.state = weights, *zeros, jnp.zeros((), "int32")
-        self.forward = jax.jit(classify)
-
-        def loss(weights, x, y):
-            logs = jax.nn.log_softmax(classify(weights, x))
-            return -jnp.mean(jnp.take_along_axis(logs, y[:, None], 1))
-
-        @partial(jax.jit, donate_argnums=0)
-        def step(state, x, y):
-            weights, *memory = state
-            value, gradient = jax.value_and_grad(loss)(weights, x, y)
-            norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
-            gradient = jax.tree.map(lambda g: g * jnp.minimum(1.0, clip / norm), gradient)
-            weights, *memory = descend(weights, gradient, memory, rate)
-            return value, (weights, *memory)
-
-        self.compiled = step
-
-    def step(self, x, y):
-        """One step; the loss before it, in a list."""
-        loss, self.state = self.compiled(self.state, x, y)
-        return [loss]
-
-    def predict(self, x, batch_size):
-        """Logits of all sequences."""
-        weights = self.state[0]
-        return np.concatenate(
-            [self.forward(weights, x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
-        )
+        super().__init__(classify, weights, rate, clip)

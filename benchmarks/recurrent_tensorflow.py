@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from benchmarks import native_tensorflow
+from benchmarks.native_tensorflow import Clipped
 
 
 class Classifier(tf.Module):
@@ -12,7 +12,7 @@ class Classifier(tf.Module):
         super().__init__()
         self.weights = {name: [tf.Variable(w) for w in values] for name, values in weights.items()}
 
-    def __call__(self, x, training):
+    def __call__(self, x):
         kernel, recurrent_kernel, bias = self.weights["recurrent1"]
         count, units = tf.shape(x)[1], recurrent_kernel.shape[0]
         added = tf.tensordot(tf.transpose(x, (1, 0, 2)), kernel, 1) + bias
@@ -29,29 +29,8 @@ class Classifier(tf.Module):
         return tf.matmul(h, kernel) + bias
 
 
-class Native(native_tensorflow.Native):
-    """Training and prediction: one traced function each; arguments and methods as there.
-
-    Args:
-        clip: Norm that no gradient exceeds.
-    """
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip, compiled=False):
-        self.model, self.rate, self.clip, self.compiled = Classifier(weights), rate, clip, compiled
-        self.train = None
-        self.forward = tf.function(lambda x: self.model(x, False), jit_compile=compiled)
-
-    def traced(self):
-        """A training step with Adam, and the memory that Adam keeps."""
-        optimizer = native_tensorflow.AdamW(self.model.trainable_variables, self.rate)
-
-        @tf.function(jit_compile=self.compiled, reduce_retracing=True)
-        def step(x, y):
-            with tf.GradientTape() as tape:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, self.model(x, True))
-                loss = tf.reduce_mean(losses)
-            gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, optimizer.learned), self.clip)
-            optimizer.step(gradients)
-            return loss
-
-        return step
+        super().__init__(Classifier(weights), rate, clip, compiled)

@@ -1,11 +1,9 @@
 """An LSTM that classifies sequences, in PyTorch, as one writes it without Keras."""
 
 import numpy as np
-import torch
 from torch import nn
-from torch.nn import functional as F
 
-from benchmarks.native_torch import fill, linear
+from benchmarks.native_torch import Clipped, fill, linear
 
 
 class Classifier(nn.Module):
@@ -27,37 +25,8 @@ class Classifier(nn.Module):
         return self.logits(outputs[:, -1])
 
 
-class Native:
-    """Training and prediction, as a loop around the model.
-
-    Args:
-        name: Of the model; there is one.
-        weights: As `cases.named_weights` gives them.
-        rate: Learning rate of Adam.
-        clip: Norm that no gradient exceeds.
-        fused: Let Adam update all weights in one kernel.
-    """
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip, fused=False):
-        torch.set_num_threads(1)
-        self.net, self.clip = Classifier(**weights), clip
-        self.learned = [p for p in self.net.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.learned, rate, eps=1e-7, fused=fused)
-        self.steps = 0
-
-    def step(self, x, y):
-        """One step; the loss before it, in a list."""
-        self.steps += 1  # Keras' Adam adds epsilon outside the bias correction, which is the same as:
-        self.optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**self.steps) ** 0.5
-        self.optimizer.zero_grad()
-        loss = F.cross_entropy(self.net(torch.from_numpy(x)), torch.from_numpy(y).long())
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.learned, self.clip)
-        self.optimizer.step()
-        return [loss.item()]
-
-    def predict(self, x, batch_size):
-        """Logits of all sequences."""
-        with torch.inference_mode():
-            parts = (torch.from_numpy(x[i : i + batch_size]) for i in range(0, len(x), batch_size))
-            return np.concatenate([self.net(part).numpy() for part in parts])
+        super().__init__(Classifier(**weights), rate, clip, fused)

@@ -1,14 +1,11 @@
 """An encoder and a decoder with additive attention in JAX, as one writes them without Keras: by `lax.scan`."""
 
-from functools import partial
-
 import jax
-import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
 from benchmarks.cases import translators
-from benchmarks.native_jax import descend
+from benchmarks.native_jax import Clipped
 
 START = 2
 
@@ -47,47 +44,11 @@ def translate(weights, source, target):
     return jnp.swapaxes(x, 0, 1) @ logits + logits_bias
 
 
-class Native:
-    """Training and prediction: one compiled function each, which reuses the memory of its state.
-
-    Args:
-        name: Of the model; there is one.
-        weights: As `cases.named_weights` gives them.
-        rate: Learning rate of Adam.
-        clip: Norm that no gradient exceeds.
-    """
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip):
-        weights = [list(map(jnp.array, side)) for side in translators(weights)]
-        zeros = [jax.tree.map(jnp.zeros_like, weights) for _ in range(2)]
-        self.state = weights, *zeros, jnp.zeros((), "int32")
-        self.forward = jax.jit(translate)
+        super().__init__(translate, translators(weights), rate, clip)
 
-        def loss(weights, x, y):
-            logs = jax.nn.log_softmax(
-                translate(weights, x, jnp.pad(y[:, :-1], ((0, 0), (1, 0)), constant_values=START))
-            )
-            return -jnp.mean(jnp.take_along_axis(logs, y[..., None], -1))
-
-        @partial(jax.jit, donate_argnums=0)
-        def step(state, x, y):
-            weights, *memory = state
-            value, gradient = jax.value_and_grad(loss)(weights, x, y)
-            norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
-            gradient = jax.tree.map(lambda g: g * jnp.minimum(1.0, clip / norm), gradient)
-            weights, *memory = descend(weights, gradient, memory, rate)
-            return value, (weights, *memory)
-
-        self.compiled = step
-
-    def step(self, x, y):
-        """One step; the loss before it, in a list."""
-        loss, self.state = self.compiled(self.state, x, y)
-        return [loss]
-
-    def predict(self, x, batch_size):
-        """Logits under teacher forcing."""
-        rows = range(0, len(x[0]), batch_size)
-        return np.concatenate(
-            [self.forward(self.state[0], *(v[i : i + batch_size] for v in x)) for i in rows]
-        )
+    def seen(self, x, y):
+        return x, jnp.pad(y[:, :-1], ((0, 0), (1, 0)), constant_values=START)

@@ -1,10 +1,9 @@
 """An encoder and a decoder with additive attention in TensorFlow, as one writes them without Keras."""
 
-import numpy as np
 import tensorflow as tf
 
-from benchmarks import native_tensorflow
 from benchmarks.cases import translators
+from benchmarks.native_tensorflow import Clipped
 
 START = 2
 
@@ -70,36 +69,11 @@ def times(x, kernel):
     return tf.tensordot(x, kernel, 1)
 
 
-class Native(native_tensorflow.Native):
-    """Training and prediction: one traced function each; arguments and methods as there.
-
-    Args:
-        clip: Norm that no gradient exceeds.
-    """
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip, compiled=False):
-        self.model, self.rate, self.clip, self.compiled = Seq2Seq(weights), rate, clip, compiled
-        self.train = None
-        self.forward = tf.function(self.model, jit_compile=compiled)
+        super().__init__(Seq2Seq(weights), rate, clip, compiled)
 
-    def traced(self):
-        """A training step with Adam, and the memory that Adam keeps."""
-        optimizer = native_tensorflow.AdamW(self.model.trainable_variables, self.rate)
-
-        @tf.function(jit_compile=self.compiled, reduce_retracing=True)
-        def step(x, y):
-            before = tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=START)
-            with tf.GradientTape() as tape:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, self.model(x, before))
-                loss = tf.reduce_mean(losses)
-            found = tape.gradient(loss, optimizer.learned)
-            gradients, _ = tf.clip_by_global_norm([tf.convert_to_tensor(g) for g in found], self.clip)
-            optimizer.step(gradients)
-            return loss
-
-        return step
-
-    def predict(self, x, batch_size):
-        """Logits under teacher forcing."""
-        rows = range(0, len(x[0]), batch_size)
-        return np.concatenate([self.forward(*(v[i : i + batch_size] for v in x)) for i in rows])
+    def seen(self, x, y):
+        return x, tf.pad(y[:, :-1], [[0, 0], [1, 0]], constant_values=START)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.cases import translators
-from benchmarks.native_torch import fill, linear
+from benchmarks.native_torch import Clipped, fill, linear
 
 START = 2
 
@@ -59,42 +59,11 @@ class Seq2Seq(nn.Module):
         return self.logits(self.readout(x).unflatten(-1, (-1, 2)).amax(-1))
 
 
-class Native:
-    """Training and prediction, as a loop around the model.
-
-    Args:
-        name: Of the model; there is one.
-        weights: As `cases.named_weights` gives them.
-        rate: Learning rate of Adam.
-        clip: Norm that no gradient exceeds.
-        fused: Let Adam update all weights in one kernel.
-    """
+class Native(Clipped):
+    """Training and prediction; `name` is that of the model, `weights` are as `cases.named_weights` gives them."""
 
     def __init__(self, name, weights, rate, clip, fused=False):
-        torch.set_num_threads(1)
-        self.net, self.clip = Seq2Seq(weights), clip
-        self.learned = [p for p in self.net.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.learned, rate, eps=1e-7, fused=fused)
-        self.steps = 0
+        super().__init__(Seq2Seq(weights), rate, clip, fused)
 
-    def step(self, x, y):
-        """One step; the loss before it, in a list."""
-        self.steps += 1  # Keras' Adam adds epsilon outside the bias correction, which is the same as:
-        self.optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**self.steps) ** 0.5
-        self.optimizer.zero_grad()
-        x, y = torch.from_numpy(x), torch.from_numpy(y).long()
-        logits = self.net(x, F.pad(y[:, :-1], (1, 0), value=START))
-        loss = F.cross_entropy(logits.flatten(0, 1), y.flatten())
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.learned, self.clip)
-        self.optimizer.step()
-        return [loss.item()]
-
-    def predict(self, x, batch_size):
-        """Logits under teacher forcing."""
-        source, target = map(torch.from_numpy, x)
-        rows = range(0, len(source), batch_size)
-        with torch.inference_mode():
-            return np.concatenate(
-                [self.net(source[i : i + batch_size], target[i : i + batch_size]).numpy() for i in rows]
-            )
+    def seen(self, x, y):
+        return x, F.pad(y[:, :-1], (1, 0), value=START)
