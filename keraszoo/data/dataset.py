@@ -26,10 +26,11 @@ class Dataset:
             "unpaired_image_translation" (uint8 images of another kind than `x`),
             "images" (None, or what `note` says), "points" (None), "forecasting" (float32, (count, 1), the next value),
             "text_classification" (int32 class numbers, (count,)), "text_tagging" (a list of int32
-            class numbers, an array for each text), "translation" (a list of texts), "language_modeling" (None).
+            class numbers, an array for each text), "tree_classification" (None: the classes are in the trees),
+            "translation" (a list of texts), "language_modeling" (None).
         train: The part to learn from. `x` is uint8, (count, height, width, channels); points are
-            float32, (count, dimensions); texts are a list of strings or of lists of words, or, for
-            language modeling, one string.
+            float32, (count, dimensions); series are float32, (count, steps, 1); texts are a list of strings or of
+            lists of words, trees a list of strings in brackets, and language modeling takes one string.
         validation: The part to choose by.
         test: The part to judge by, once.
         class_names: Names of the classes, in the order of their numbers.

@@ -1,6 +1,6 @@
 """From text to numbers and back: vocabularies and sub-words, categories, padding and windows, and generation.
 
-Nothing here depends on a backend, and no text enters a graph: models take token numbers.
+Nothing here imports a backend (generation works by keras.ops), and no text enters a graph: models take token numbers.
 """
 
 from keraszoo.text.categories import Categories as Categories
