@@ -11,6 +11,7 @@ from keraszoo.layers.segmentation import MeanIoU
 from keraszoo.layers.tree import NodeAccuracy, NodeCrossentropy, RootAccuracy
 from keraszoo.text.trees import Tree, flatten
 from keraszoo.training.optimizers import SGD, Adam, AdamW
+from keraszoo.training.schedules import Noam
 from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
@@ -387,9 +388,18 @@ class Translation(Game):
 
     verb: str = "translate(texts)"
 
-    def scoring(self, config=None, optimizer="adam", **arguments):
-        """Arguments for `compile`; `optimizer` and its arguments as of `Task.scoring`."""
-        return super().scoring(config, optimizer, **{"learning_rate": 1e-3, **arguments})
+    def scoring(self, config=None, optimizer="adam", warmup=None, **arguments):
+        """Arguments for `compile`; `optimizer` and its arguments as of `Task.scoring`.
+
+        With `warmup`, a number of steps, the learning rate is that of the Transformer, for `config["embed_dim"]`.
+        """
+        rate = Noam(config["embed_dim"], warmup) if warmup else 1e-3
+        return super().scoring(config, optimizer, **{"learning_rate": rate, **arguments})
+
+    def memorises(self, model, x, y, epochs=400):
+        """As of `Game`, at a rate that suits four sentences, whatever schedule the model was built with."""
+        model.compile(**self.scoring(global_clipnorm=1.0))
+        return super().memorises(model, x, y, epochs)
 
     def example(self, count, *, input_shape, vocabulary_size, **config):
         """A batch of random sentences of different lengths, with the end token after the targets.
@@ -399,7 +409,8 @@ class Translation(Game):
         """
         rng = np.random.default_rng(count)
         time = input_shape[0] or 8
-        x, y = (rng.integers(4, size, (count, time)).astype("int32") for size in vocabulary_size)
+        sizes = (vocabulary_size,) * 2 if isinstance(vocabulary_size, int) else vocabulary_size
+        x, y = (rng.integers(4, size, (count, time)).astype("int32") for size in sizes)
         ends = time - np.arange(count) % min(3, time)  # the first is as long as can be
         x[np.arange(time) >= ends[:, None]] = 0
         y[np.arange(time) >= ends[:, None]] = 0
@@ -455,6 +466,7 @@ TASKS = {
     "sequence_feedback": Feedback(
         "a class or numbers for each step, by way of those before", "labelled steps", verb="predict(x)"
     ),
+    "text_classification": Sequences("one of several classes for a text", "categories"),
     "tree_classification": Trees("one of several classes for each node of a tree", "categories"),
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
     "language_modeling": Language("the token that comes next, at each place of a text", "categories"),
@@ -470,6 +482,12 @@ TASKS = {
         "what belongs to an image, learned from pairs", "pairs", verb="translate(images)"
     ),
     "translation": Translation("a sentence for a sentence, in another language", "pairs of sentences"),
+    "summarization": Translation(
+        "a short text for a long one",
+        "pairs of texts",
+        verb="summarise(texts)",
+        stands_in_for=("translation",),
+    ),
     "unpaired_image_translation": Game(
         "an image in another style, learned from two heaps of images", "domains"
     ),

@@ -565,25 +565,30 @@ def right(labels, logits):
     return (logits.argmax(-1) == labels).sum()
 
 
-def judged(labels, logits):
+def judged(labels, logits, smoothing=0.0):
     """How well each of many classes was foretold; a row is gone through as few times as can be.
 
     Args:
         labels: (..., ), integers from 0 to classes - 1.
         logits: (..., classes), float32.
+        smoothing: Share of what is asked for that is not the label, but each class alike.
 
     Returns:
-        losses: (...), float32: minus the logarithm of the softmax at the label.
+        losses: (...), float32: minus the logarithm of the softmax at the label, or, in that share, at all classes.
         right: (...), float32: 1 where no logit is larger than the label's, else 0; no gradient flows through it.
     """
     at = ops.expand_dims(labels, -1)
     if EAGER:
         losses = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long(), reduction="none"
+            logits.reshape(-1, logits.shape[-1]),
+            labels.reshape(-1).long(),
+            reduction="none",
+            label_smoothing=smoothing,
         ).reshape(labels.shape)
         with torch.no_grad():
             picked = logits.gather(-1, at.long())[..., 0]
             return losses, (picked >= logits.amax(-1)).float()
     picked = ops.squeeze(ops.take_along_axis(logits, at, axis=-1), -1)
     right = ops.cast(ops.stop_gradient(picked) >= ops.stop_gradient(ops.max(logits, axis=-1)), "float32")
-    return ops.logsumexp(logits, axis=-1) - picked, right
+    asked = (1 - smoothing) * picked + smoothing * ops.mean(logits, axis=-1) if smoothing else picked
+    return ops.logsumexp(logits, axis=-1) - asked, right

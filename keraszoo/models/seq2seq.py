@@ -113,7 +113,7 @@ class Seq2Seq(Translator):
         )
         return self.decoder.prepare(outputs, mask), states
 
-    def remember(self, source):
+    def remember(self, source, room):
         return self.encoded(source)
 
     def following(self, tokens, state):

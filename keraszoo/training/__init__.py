@@ -10,6 +10,7 @@ PUBLIC = {
     "ImagePool": "keraszoo.training.pool",
     "LinearDecay": "keraszoo.training.schedules",
     "MultiPlayerModel": "keraszoo.training.game",
+    "Noam": "keraszoo.training.schedules",
     "Player": "keraszoo.training.game",
     "PlayerOptimizers": "keraszoo.training.optimizers",
     "Unpaired": "keraszoo.training.batches",

@@ -39,3 +39,37 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "steps": self.steps,
             "constant": self.constant,
         }
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class Noam(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises in a straight line, and then falls with the root of the steps.
+
+    Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, section 5.3, equation 3. It is at its highest after `warmup`
+    steps: `factor / sqrt(embed_dim * warmup)`.
+
+    Args:
+        embed_dim: Features of the model.
+        warmup: Steps that it rises.
+        factor: Multiplies all of it.
+
+    >>> rate = Noam(512, warmup=4000)
+    >>> model.compile(Adam(rate, beta_2=0.98, epsilon=1e-9))
+    """
+
+    def __init__(self, embed_dim, warmup=4000, factor=1.0):
+        if embed_dim < 1 or warmup < 1 or factor <= 0:
+            raise ValueError(
+                f"embed_dim and warmup must be at least 1 and factor above 0, got {embed_dim=}, {warmup=}, {factor=}."
+            )
+        self.embed_dim = embed_dim
+        self.warmup = warmup
+        self.factor = factor
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32") + 1.0  # the first one has number 1
+        slow = self.factor * self.embed_dim**-0.5
+        return slow * ops.minimum(ops.rsqrt(step), step * self.warmup**-1.5)
+
+    def get_config(self):
+        return {"embed_dim": self.embed_dim, "warmup": self.warmup, "factor": self.factor}

@@ -29,7 +29,14 @@ class Alignment(NamedTuple):
 
     source: list  # tokens, str
     target: list  # tokens, str, with the end token
-    weights: np.ndarray  # (target, source), float32, rows sum to 1
+    weights: np.ndarray  # (target, source), or (layers, heads, target, source), float32, rows sum to 1
+
+    def of(self, layer=None, head=None):
+        """The `Alignment` of one head of one layer; the mean of all of them for None."""
+        weights = self.weights
+        for axis, number in ((1, head), (0, layer)):
+            weights = weights.mean(axis) if number is None else weights.take(number, axis)
+        return self._replace(weights=weights)
 
 
 class Pairs(Bucketed):
@@ -71,7 +78,10 @@ class Translator(MultiPlayerModel):
 
     Attributes:
         accuracy: The metric.
+        label_smoothing: Share of the target that is spread over all tokens while training, in [0, 1).
     """
+
+    label_smoothing = 0.0
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -89,8 +99,13 @@ class Translator(MultiPlayerModel):
         """
         raise NotImplementedError
 
-    def remember(self, source):
-        """The state in which writing begins: a structure of tensors whose first axis is the batch."""
+    def remember(self, source, room):
+        """The state in which writing begins: a structure of tensors whose first axis is the batch.
+
+        Args:
+            source: (batch, source time), int32.
+            room: Tokens that will be written at most.
+        """
         raise NotImplementedError
 
     def following(self, tokens, state):
@@ -112,13 +127,19 @@ class Translator(MultiPlayerModel):
         return {"translator": Player(self.networks(), self.translator_loss)}
 
     def translator_loss(self, source, target, sample_weight=None, training=False):
-        """The mean cross-entropy of the target's tokens, padding left out."""
+        """The mean cross-entropy of the target's tokens, padding left out.
+
+        With `label_smoothing`, in training, the divergence from what is then the target, as much above zero as can be
+        learned: Vaswani et al. 2017, section 5.4; Szegedy et al. 2015, https://arxiv.org/abs/1512.00567, section 7.
+        """
         target = ops.cast(target, "int32")
         start = ops.full_like(target[:, :1], START)
         logits = self.taught(source, ops.concatenate([start, target[:, :-1]], axis=1), training=training)
         real = ops.cast(ops.not_equal(target, PAD), "float32")
         count = ops.sum(real)
-        losses, right = kernels.judged(target, logits)
+        smoothing = self.label_smoothing if training else 0.0
+        losses, right = kernels.judged(target, logits, smoothing)
+        losses = losses - entropy(smoothing, self.vocabulary_size[1])
         kernels.include(self.accuracy, ops.sum(real * right), count)
         losses = real * losses
         if sample_weight is not None:
@@ -133,7 +154,7 @@ class Translator(MultiPlayerModel):
 
     def free_run(self, source):
         """Logits of a greedy translation, (batch, length, target tokens), float32, zeros after its end."""
-        state = self.remember(source)
+        state = self.remember(source, self.length)
         batch, tokens = ops.shape(source)[0], self.vocabulary_size[1]
         barred = ops.convert_to_tensor([-1e30 if i in NEVER else 0.0 for i in range(tokens)], "float32")
 
@@ -199,17 +220,23 @@ class Translator(MultiPlayerModel):
 
     @property
     def languages(self):
-        """The tokenizers of source and target.
+        """The tokenizers of source and target; one may serve both.
 
         Raises:
-            ValueError: The model was built without them.
+            ValueError: The model was built without them, or with those of other special tokens.
         """
-        if len(self.tokenizers) != 2:
+        if len(self.tokenizers) not in (1, 2):
             raise ValueError(
                 f"{self.name} was built without vocabularies: keraszoo.build(..., vocabulary=(source, target)) with "
                 "keraszoo.text.Tokenizer.learn(texts) of each language."
             )
-        return self.tokenizers
+        for tokenizer in self.tokenizers:
+            if (tokenizer.pad, tokenizer.start, tokenizer.end) != (PAD, START, END):
+                raise ValueError(
+                    f"{self.name} needs vocabularies in which padding, start and end have the numbers {PAD}, {START} and "
+                    f"{END}, as of keraszoo.text.Tokenizer.learn; got {tokenizer.pad}, {tokenizer.start} and {tokenizer.end}."
+                )
+        return self.tokenizers[0], self.tokenizers[-1]
 
     def read(self, x, y=None, sample_weight=None, **batching):
         """Pairs of texts as batches for `fit`.
@@ -271,15 +298,20 @@ class Translator(MultiPlayerModel):
         )
         return [language.decode(row) for row in found]
 
-    def written(self, sequences, batch_size=64, **generation):
+    def summarise(self, texts, **arguments):
+        """The summaries of texts, if that is what it has learned to write; arguments and results as of `translate`."""
+        return self.translate(texts, **arguments)
+
+    def written(self, sequences, batch_size=64, *, length, **generation):
         """The tokens of translations, a list of int32 arrays without the end token; arguments as of `translate`."""
         data = Bucketed(sequences, batch_size=batch_size, length=self.fixed_length)
         found = [None] * data.count
         for rows in data.plan:
             made = generate(
-                partial(self.begin, length=data.length(rows)),
+                partial(self.begin, length=data.length(rows), room=max(length, self.length)),
                 self.ask("following"),
                 [sequences[i] for i in rows],
+                length,
                 end=END,
                 forbidden=NEVER,
                 **generation,
@@ -288,21 +320,29 @@ class Translator(MultiPlayerModel):
                 found[i] = tokens[: np.argmax(tokens == END)] if END in tokens else tokens
         return found
 
-    def begin(self, sources, length):
+    def begin(self, sources, length, room):
         """Logits of the first token, and the state, of sources padded to a length, for `keraszoo.text.generate`."""
-        state = self.ask("remember")(padded(sources, length))
+        state = self.ask("remember", room)(padded(sources, length))
         return self.ask("following")(np.full(len(sources), START, "int32"), state)
 
-    def ask(self, method):
-        """A method, compiled; logits come as NumPy arrays."""
+    def ask(self, method, *fixed):
+        """A method, compiled, with what is `fixed` of its last arguments; logits come as NumPy arrays."""
         held = self.__dict__.setdefault("_asked", {})  # not for Keras to track
-        if method not in held:
-            held[method] = compiled(getattr(self, method), self.variables)
+        if (method, fixed) not in held:
+            asked = getattr(self, method)
+            held[method, fixed] = compiled(lambda *given: asked(*given, *fixed), self.variables)
+        found = held[method, fixed]
         if method == "remember":
-            return held[method]
+            return found
 
-        def asked(*arguments):
-            logits, state = held[method](*arguments)
+        def following(*arguments):
+            logits, state = found(*arguments)
             return ops.convert_to_numpy(logits), state
 
-        return asked
+        return following
+
+
+def entropy(smoothing, tokens):
+    """Of what `label_smoothing` makes of a target among so many tokens, in nats: no loss falls below it."""
+    shares = np.array([1 - smoothing + smoothing / tokens, *[smoothing / tokens] * (tokens - 1)])
+    return float(-(shares * np.log(np.where(shares > 0, shares, 1))).sum())
