@@ -14,13 +14,14 @@ else:
     import torch
 
 
-def compiled(fn, variables):
+def compiled(fn, variables, spent=()):
     """`fn`, compiled once for each shape of its arguments; on torch, run as it comes. It records no gradients.
 
     Args:
         fn: Function of arrays and tensors, or structures of these, that returns tensors. It may read `variables`,
             and assigns none.
         variables: Keras variables. Each call sees their values of that moment.
+        spent: Numbers of the arguments that nobody needs after a call: results may be written over them.
 
     Returns:
         A function of the same arguments.
@@ -28,7 +29,7 @@ def compiled(fn, variables):
     variables = list(variables)
     if BACKEND == "jax":
 
-        @jax.jit
+        @functools.partial(jax.jit, donate_argnums=[1 + number for number in spent])
         def pure(values, *arguments):
             with keras.StatelessScope(zip(variables, values, strict=True)):
                 return fn(*arguments)

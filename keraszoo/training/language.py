@@ -24,7 +24,7 @@ class LanguageModel:
     its token numbers, (tokens,); or arrays `x, y`, both (count, length), as `keraszoo.text.windows` gives them.
 
     A model that reads no more than its last `memory` tokens needs to say no more than that. Another overrides
-    `begin` and `step`, and `scores`.
+    `begin` and `step`, and `reach` or `scores`.
 
     Attributes:
         window: Tokens of a piece to learn from, where the model takes any number.
@@ -164,11 +164,18 @@ class LanguageModel:
             raise ValueError("text must have at least two tokens: the first is there to begin with.")
         return self.scores(numbers)
 
+    @property
+    def reach(self):
+        """Tokens of a piece that `scores` reads at a time, and how many are new there: seen with enough before them."""
+        size = self.fixed_length or self.memory + min(self.memory * 4, 256)
+        return size, size - min(self.memory, size) + 1
+
     def scores(self, numbers):
         """`log_probabilities` of token numbers: pieces that overlap by what the model looks back."""
         known, next_ones = numbers[:-1], numbers[1:]
-        size = self.fixed_length or self.memory + min(self.memory * 4, 256)
-        new = size - min(self.memory, size) + 1  # of a piece, foretold with all that the model looks at
+        size, new = self.reach
+        if not self.fixed_length:
+            size = min(size, -(-len(known) // 64) * 64)  # few lengths: each is compiled for itself
         pieces = padded([known[:size]], size) if len(known) < size else None
         starts = np.zeros(1, int)
         if pieces is None:
