@@ -66,3 +66,29 @@ def alignments(path, found, title=""):
     figure.colorbar(picture, ax=list(panels), fraction=0.03, label="weight")
     figure.suptitle(title, fontsize=10)
     pictures.save(figure, path)
+
+
+def attention_maps(path, found, title=""):
+    """Where each head of each block looked: a row of panels for each block, a column for each head.
+
+    Args:
+        path: The PNG file.
+        found: An `Alignment` with weights (layers, heads, target, source), as `attention_of` of a Transformer gives it.
+        title: Above all of them.
+    """
+    source, target, weights = found
+    layers, heads = weights.shape[:2]
+    size = dict(width=1.1 + 0.28 * len(source), height=0.9 + 0.24 * len(target))
+    figure, panels = pictures.sheet(layers * heads, columns=heads, **size)
+    for panel, (layer, head) in zip(panels, np.ndindex(layers, heads), strict=True):
+        picture = panel.imshow(
+            weights[layer, head], vmin=0, vmax=1, cmap="Blues", interpolation="nearest", aspect="auto"
+        )
+        panel.set_title(f"block {layer + 1}, head {head + 1}", fontsize=8)
+        words = (pictures.short(word, 10) for word in source), (pictures.short(word, 10) for word in target)
+        panel.set_xticks(np.arange(len(source)), list(words[0]), fontsize=6, rotation=90)
+        panel.set_yticks(np.arange(len(target)), list(words[1]), fontsize=6)
+        panel.tick_params(length=0)
+    figure.colorbar(picture, ax=list(panels), fraction=0.03, label="weight")
+    figure.suptitle(title, fontsize=10)
+    pictures.save(figure, path)
