@@ -353,6 +353,22 @@ class PresetModel(Architecture):
 class Writer(PresetModel):
     """A `PresetModel` that writes: a language model goes on with texts, a translator answers them."""
 
+    def __init__(self, inner, **kwargs):
+        super().__init__(inner, **kwargs)
+        self.draws_by("greedy")
+
+    def draws_by(self, sampler):
+        """Have keras-hub choose tokens by a sampler, as of `generate`."""
+        samplers = library().samplers
+        found = None
+        with contextlib.suppress(ValueError, TypeError):
+            found = samplers.get(sampler)
+        if not isinstance(found, samplers.Sampler):
+            raise ValueError(f"sampler must be a name or an object of keras_hub.samplers, got {sampler!r}.")
+        self.inner.sampler = found
+        self.inner.generate_function = None  # compiled for another sampler
+        self.sampler = sampler
+
     def generate(self, texts, max_length=None, sampler="greedy"):
         """What the model writes.
 
@@ -369,14 +385,8 @@ class Writer(PresetModel):
         """
         single = isinstance(texts, str)
         texts = check_texts("texts", [texts] if single else texts)
-        samplers = library().samplers
-        found = None
-        with contextlib.suppress(ValueError, TypeError):
-            found = samplers.get(sampler)
-        if not isinstance(found, samplers.Sampler):
-            raise ValueError(f"sampler must be a name or an object of keras_hub.samplers, got {sampler!r}.")
-        self.inner.sampler = found
-        self.inner.generate_function = None  # compiled for another sampler
+        if sampler != self.sampler:
+            self.draws_by(sampler)
         goes_on = self.card["task"] == "language_modeling"
         found = self.inner.generate(texts, max_length=max_length, strip_prompt=goes_on)
         return found[0] if single else found
