@@ -250,6 +250,64 @@ class Language(Task):
 
 
 @dataclass(frozen=True)
+class Texts(Task):
+    """As `Task`, for models that understand a text, or two, as token numbers with the tokens around them in place."""
+
+    heads: tuple[str, ...] = ()  # names of the outputs, if there are several
+    by_token: bool = False  # whether each token has an answer, and a weight of its own
+
+    def scoring(self, config=None, **arguments):
+        """As of `Task`. Answers for each token are averaged by their weights."""
+        found = super().scoring(config, **arguments)
+        if not (self.heads or self.by_token):
+            return found
+        loss, metrics = (
+            {head: made() for head in self.heads or [""]}
+            for made in (lambda: weighted_mean(self.targets), lambda: [METRICS[self.targets]()])
+        )
+        del found["metrics"]
+        return found | dict(loss=loss.get("", loss), weighted_metrics=metrics.get("", metrics))
+
+    def example(
+        self, count, *, input_shape, vocabulary_size, separator, num_classes=None, padding=0, **config
+    ):
+        """A batch of pairs of random texts of different lengths, with labels.
+
+        Returns:
+            x: (count, time), int32: a start token, a text, a separator, another text, a separator, padding.
+            y: Random int32: (count,), or (count, time) with an answer for each token; a dict of those with `heads`.
+        """
+        rng = np.random.default_rng(count)
+        time = input_shape[0] or 8
+        x = rng.integers(separator + 1, vocabulary_size, (count, time)).astype("int32")
+        ends = time - np.arange(count) % min(3, time // 2)
+        x[:, 0], x[:, time // 2], x[np.arange(count), ends - 1] = separator - 1, separator, separator
+        x[np.arange(time) >= ends[:, None]] = padding
+        whole = (np.arange(count) % (num_classes or 2)).astype("int32")
+        each = rng.integers(0, num_classes or vocabulary_size, (count, time)).astype("int32")
+        made = {"tokens": each, "next": whole % 2, "start": whole % 2, "end": 1 + whole % 2}
+        if self.heads:
+            return x, {head: made[head] for head in self.heads}
+        return x, each if self.by_token else whole
+
+
+def weighted_mean(targets):
+    """The loss of a kind of targets, averaged by their weights: what has none does not count at all."""
+    loss = LOSSES[targets]()
+    loss.reduction = "mean_with_sample_weight"
+    return loss
+
+
+@dataclass(frozen=True)
+class Encoding(Texts):
+    """As `Texts`, for models that learn nothing: others go on with what they know."""
+
+    def scoring(self, config=None, optimizer="adam", loss=None, **arguments):
+        """Arguments for `compile`: an optimizer."""
+        return dict(optimizer=OPTIMIZERS[optimizer](**{"learning_rate": 1e-3, **arguments}))
+
+
+@dataclass(frozen=True)
 class Trees(Task):
     """As `Task`, with an answer for each node of a tree."""
 
@@ -467,6 +525,19 @@ TASKS = {
         "a class or numbers for each step, by way of those before", "labelled steps", verb="predict(x)"
     ),
     "text_classification": Sequences("one of several classes for a text", "categories"),
+    "token_classification": Texts("a class for each word of a text", "categories", by_token=True),
+    "masked_language_modeling": Texts(
+        "what is hidden of a text, from what is before and behind it", "categories", by_token=True
+    ),
+    "next_sentence_prediction": Texts(
+        "what is hidden of two texts, and whether one follows the other",
+        "categories",
+        heads=("tokens", "next"),
+    ),
+    "question_answering": Texts(
+        "where in a text the answer to a question begins and ends", "categories", heads=("start", "end")
+    ),
+    "text_encoding": Encoding("features of a text and of each of its tokens", "values"),
     "tree_classification": Trees("one of several classes for each node of a tree", "categories"),
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
     "language_modeling": Language("the token that comes next, at each place of a text", "categories"),

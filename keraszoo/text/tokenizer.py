@@ -142,6 +142,21 @@ class Tokenizer:
         before, after = [self.start] * start, [self.end] * end
         return [np.array([*before, *numbers, *after], "int32") for numbers in found]
 
+    def encode_spans(self, texts):
+        """The token numbers of strings, and where in them the tokens stand.
+
+        Returns:
+            For each string its token numbers, (tokens,) int32; and (tokens, 2), integers: from which character to before
+            which one each of them stands.
+        """
+        numbers = self.encode_many(texts)
+        if self.kind == "given":
+            spans = [[span for _, span in split_words(text)] for text in texts]
+        else:
+            encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+            spans = [found.offsets for found in encoded]
+        return [(row, np.array(span, int).reshape(-1, 2)) for row, span in zip(numbers, spans, strict=True)]
+
     def number(self, word):
         """The number of a word; or that of its shape, if the word is not in the vocabulary."""
         normal = self._tokenizer.normalizer.normalize_str(word) if self._tokenizer.normalizer else word
@@ -261,9 +276,14 @@ def shapes_and_words(tokenizer, texts, known, size, special):
 
 def words_of(text):
     """Words and marks of punctuation of a text."""
+    return [piece for piece, _ in split_words(text)]
+
+
+def split_words(text):
+    """The same, each with the characters from and to."""
     from tokenizers import pre_tokenizers
 
-    return [piece for piece, _ in pre_tokenizers.Whitespace().pre_tokenize_str(text)]
+    return pre_tokenizers.Whitespace().pre_tokenize_str(text)
 
 
 def pieces(tokenizer, text, kind):

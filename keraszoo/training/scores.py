@@ -28,6 +28,13 @@ class SparseCategoricalCrossentropy(keras.losses.SparseCategoricalCrossentropy):
             return kernels.cross_entropy(y_true, y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
 
+    def call(self, y_true, y_pred):
+        """The losses, (batch, ...), before they are weighed; Keras makes its labels one-hot on torch, which many classes feel."""
+        usual = self.from_logits and self.ignore_class is None and y_true.shape == y_pred.shape[:-1]
+        if usual and kernels.is_concrete(y_pred) and y_pred.dtype == y_true.dtype:
+            return kernels.judged(y_true, y_pred)[0]
+        return super().call(y_true, y_pred)
+
 
 @keras.saving.register_keras_serializable("keraszoo")
 class SparseCategoricalAccuracy(keras.metrics.SparseCategoricalAccuracy):
