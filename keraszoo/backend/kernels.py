@@ -377,7 +377,7 @@ def attention_weights(query, key, mask=None, causal=False):
         mask = past if mask is None else ops.logical_and(mask, past)
     if mask is not None:
         scores = ops.where(mask, scores, -1e30)
-    return ops.softmax(scores)
+    return ops.softmax(scores) if scores.shape[-1] != 1 else ops.ones_like(scores)  # of which Keras would warn
 
 
 def _tensor(weight):

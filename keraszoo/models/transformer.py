@@ -188,10 +188,11 @@ class Transformer(Translator):
         read = [reader.id_to_token(n) for n in source]
         known, said = ([writer.id_to_token(n) for n in tokens] for tokens in (given, (*target, END)))
         columns, rows = {"cross": (read, said), "source": (read, read), "target": (known, said)}[kind]
-        return Alignment(columns, rows, self.maps(source[None], given[None])[kind][:, 0])
+        weights = self.ask("maps")(source[None], given[None])[kind]
+        return Alignment(columns, rows, ops.convert_to_numpy(weights)[:, 0])
 
     def maps(self, source, target):
-        """The weights of all attention, by kind: (depth, batch, heads, rows, columns), float32 NumPy arrays.
+        """The weights of all attention, by kind: (depth, batch, heads, rows, columns), float32.
 
         Args:
             source, target: Token numbers, (batch, time) each, the target with the start token in front.
@@ -208,7 +209,7 @@ class Transformer(Translator):
             found["target"].append(block.attention_weights(y))
             found["cross"].append(block.cross_attention_weights(y, memory, memory_mask=mask))
             y = block(y, memory=memory, memory_mask=mask)
-        return {kind: np.stack([ops.convert_to_numpy(v) for v in maps]) for kind, maps in found.items()}
+        return {kind: ops.stack(maps) for kind, maps in found.items()}
 
 
 def check(vocabulary_size, shares, sizes):

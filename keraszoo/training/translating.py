@@ -326,13 +326,13 @@ class Translator(MultiPlayerModel):
         return self.ask("following")(np.full(len(sources), START, "int32"), state)
 
     def ask(self, method, *fixed):
-        """A method, compiled, with what is `fixed` of its last arguments; logits come as NumPy arrays."""
+        """A method, compiled, with what is `fixed` of its last arguments; logits to choose from come as NumPy arrays."""
         held = self.__dict__.setdefault("_asked", {})  # not for Keras to track
         if (method, fixed) not in held:
             asked = getattr(self, method)
             held[method, fixed] = compiled(lambda *given: asked(*given, *fixed), self.variables)
         found = held[method, fixed]
-        if method == "remember":
+        if method != "following":
             return found
 
         def following(*arguments):
