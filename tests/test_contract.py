@@ -115,6 +115,8 @@ def test_same_seed_same_model(name):
     first, second = tiny(name)[0], tiny(name)[0]
     for a, b in zip(values(first).values(), values(second).values(), strict=True):
         np.testing.assert_array_equal(a, b)
+    drawn = [v.tobytes() for v in values(first).values() if len(np.unique(v)) > 2]
+    assert len(set(drawn)) == len(drawn), "two weights draw the same numbers: they share an initializer"
     other = keraszoo.build(name, seed=8, **registry.entry(name).tiny)
     assert counts_instead(name) or any(
         not np.array_equal(a, b) for a, b in zip(values(first).values(), values(other).values(), strict=True)

@@ -363,7 +363,8 @@ def bert(
             longer than `context`, or `task` is unknown.
     """
     check(task, vocabulary_size, input_shape, context, num_classes, dropout, padding, separator)
-    begun = keras.initializers.TruncatedNormal(stddev=0.02)
+    # As words: each weight then draws for itself, which weights with one initializer in common do not.
+    begun = dict(class_name="TruncatedNormal", config=dict(stddev=0.02))
     dense = functools.partial(Dense, kernel_initializer=begun)
     embedding = TokenEmbedding(
         vocabulary_size, embed_dim, context, segments=2, initializer=begun, name="embedding"
