@@ -175,7 +175,7 @@ class SkipRNN(SimpleRNN):
     def build(self, sequences_shape, initial_state_shape=None):
         super().build(sequences_shape, initial_state_shape)
         self.skip_kernel = self.add_weight(
-            name="skip_kernel", shape=(self.units, self.units), initializer=self.recurrent_initializer
+            name="skip_kernel", shape=(self.units, self.units), initializer=self.recurrent_initializer.clone()
         )
 
     def get_initial_state(self, batch_size):
