@@ -27,6 +27,7 @@ TINY = {
     "ngram": dict(order=3),
     "neural_ngram": dict(order=4, embed_dim=8, units=8),
     "rnn_language_model": dict(units=8, init=0.5),
+    "gpt2_nano": dict(embed_dim=16, depth=1, num_heads=2, context=320),
 }
 every_model = pytest.mark.parametrize("name", TINY)
 

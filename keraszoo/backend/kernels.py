@@ -332,7 +332,7 @@ def attention_onward(query, key, value, past, at, first):
     new = query.shape[2]
     if EAGER:
         at = int(at[0])
-        past = keys, values = [_with_room(v, at + new) for v in past]
+        past = keys, values = tuple(_with_room(v, at + new) for v in past)
         for held, v in (keys, key), (values, value):
             held[:, :, at : at + new] = v
         keys, values = keys[:, :, : at + new], values[:, :, : at + new]
@@ -340,7 +340,7 @@ def attention_onward(query, key, value, past, at, first):
             return torch.nn.functional.scaled_dot_product_attention(query, keys, values), past
     else:
         at = ops.cast(at[0], "int32")
-        past = keys, values = [_written(*pair, at) for pair in zip(past, (key, value), strict=True)]
+        past = keys, values = tuple(_written(*pair, at) for pair in zip(past, (key, value), strict=True))
     places, rows = ops.arange(keys.shape[2]), ops.expand_dims(at + ops.arange(new), 1)
     # Padding sees itself, or it would see nothing, which has no softmax.
     real = ops.expand_dims(places, 0) >= ops.reshape(ops.cast(first, places.dtype), (-1, 1, 1, 1))

@@ -15,6 +15,9 @@ def gelu_tanh(x):
     return keras.activations.gelu(x, approximate=True)
 
 
+ACTIVATIONS = {"gelu_tanh": gelu_tanh}  # by names that Keras does not know
+
+
 @keras.saving.register_keras_serializable("keraszoo")
 class MultiHeadAttention(layers.Layer):
     """Let each position take what it needs from all others, in several ways at once.
@@ -161,10 +164,11 @@ class TransformerBlock(layers.Layer):
         attention_dropout: Probability of dropping an attention weight, in [0, 1).
         epsilon: Added to the variance in each normalization.
         causal: Let position `t` attend to positions `<= t` only.
-        activation: Of the MLP's hidden features.
+        activation: Of the MLP's hidden features: a name that Keras knows, or "gelu_tanh".
         norm_first: Normalise what goes into a branch; False: the sum behind it.
         crossed: Between the two, attend to a memory as well: a decoder's block.
-        kernel_initializer: Initial matrices.
+        kernel_initializer: Initial matrices: a name or a dict, as Keras writes initializers in files, from which
+            each matrix is drawn for itself.
         projection_initializer: Those at a branch's end; as the others by default.
 
     Shapes:
@@ -209,7 +213,7 @@ class TransformerBlock(layers.Layer):
         self.norm2 = LayerNormalization(epsilon=epsilon, name="norm2")
         self.hidden = Dense(
             round(mlp_ratio * embed_dim),
-            activation=activation,
+            activation=ACTIVATIONS.get(activation, activation),
             kernel_initializer=kernel_initializer,
             name="hidden",
         )

@@ -20,7 +20,7 @@ from keraszoo.architecture import Network
 from keraszoo.backend.compiled import compiled
 from keraszoo.backend.kernels import EAGER
 from keraszoo.layers import Dense, Dropout, LayerNormalization, TransformerBlock
-from keraszoo.layers.transformer import TokenEmbedding, blank, gelu_tanh
+from keraszoo.layers.transformer import TokenEmbedding, blank
 from keraszoo.registry import register
 from keraszoo.training.language import LanguageModel
 
@@ -228,7 +228,7 @@ def gpt2(
             attention_dropout=dropout if attention_dropout is None else attention_dropout,
             epsilon=epsilon,
             causal=True,
-            activation=gelu_tanh,
+            activation="gelu_tanh",
             kernel_initializer=normal(0.02),
             projection_initializer=normal(
                 0.02 / (2 * depth) ** 0.5

@@ -204,6 +204,7 @@ class LanguageModel:
         length_penalty=1.0,
         end=None,
         seed=None,
+        mask=None,
     ):
         """Go on with a text, or with several at once.
 
@@ -211,6 +212,8 @@ class LanguageModel:
             prompts: A string, or a list of strings; or token numbers, (tokens,), or a list of those.
             length, temperature, top_k, top_p, beams, length_penalty, seed: As of `keraszoo.text.generate`.
             end: The number of the token to stop at. By default that of the tokenizer, if there is one; -1 for none.
+            mask: For an array of prompts, (count, time), that are padded on either side: which of their tokens are
+                real, (count, time), bool.
 
         Returns:
             What comes after the prompt, up to the end token and without it: a string for a string, a list for a list;
@@ -219,7 +222,7 @@ class LanguageModel:
         Raises:
             ValueError: A prompt is empty or unknown to the model, or an argument is out of its range.
         """
-        given, text, single = self.prompts(prompts)
+        given, text, single = self.prompts(prompts if mask is None else unpadded(prompts, mask))
         end = self.end if end is None else end
         drawn = self.draw(given, length, temperature, top_k, top_p, beams, length_penalty, end, seed)
         found = [until(row, end) for row in np.stack(list(drawn), axis=1)]
@@ -315,6 +318,18 @@ class LanguageModel:
 def chosen(logits, tokens):
     """Log-probabilities of tokens, (count,) float64, by their logits, (count, all tokens)."""
     return log_softmax(np.asarray(logits, "float64"))[np.arange(len(tokens)), tokens]
+
+
+def unpadded(rows, mask):
+    """The real tokens of each row, a list of arrays.
+
+    Raises:
+        ValueError: There is not one entry in `mask` for each token.
+    """
+    rows, mask = np.asarray(rows), np.asarray(mask, bool)
+    if rows.shape != mask.shape or rows.ndim != 2:
+        raise ValueError(f"prompts and mask must both be (count, time), got {rows.shape} and {mask.shape}.")
+    return [row[real] for row, real in zip(rows, mask, strict=True)]
 
 
 def until(tokens, end):
