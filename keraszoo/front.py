@@ -50,7 +50,8 @@ def build(
         preprocessing: A layer at the model's front, saved with it: "unit" takes raw images from
             0..255 to [0, 1], "centred" to [-1, 1], "imagenet" to ImageNet's mean 0 and deviation
             1; or a Keras layer, or a list of these. By default the model takes prepared floats.
-        class_names: Names of the classes, kept in the saved file; fixes `num_classes`.
+        class_names: Names of the classes, kept in the saved file; fixes `num_classes`. By default those of the checkpoint
+            in `weights`, if it names them.
         vocabulary: A `keraszoo.text.Tokenizer`, or several for models that read in one language and write in another:
             `fit`, `evaluate` and `predict` then take text. It is kept in the saved file, and fixes `vocabulary_size`.
             By default that of the checkpoint in `weights`, if there is one.
@@ -86,7 +87,10 @@ def build(
     folder = None
     if weights is not None and not str(weights).endswith((".keras", ".h5")):
         folder = reference.locate(weights)
-        task = task or reference.task(found.family, folder)
+        own = reference.task(found.family, folder)
+        task = task or own
+        if class_names is None and task == own:
+            class_names = reference.class_names(found.family, folder)
         vocabulary = own_or_given(folder, vocabulary)
     purpose = chosen_task(found, task)
     if class_names is not None:

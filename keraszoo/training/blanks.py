@@ -8,7 +8,6 @@ import numpy as np
 
 from keraszoo.text.sequences import padded
 from keraszoo.training.bucketed import Bucketed
-from keraszoo.training.reading import in_three
 
 HIDDEN, OTHER = 0.8, 0.1  # of the chosen tokens: what is hidden, what becomes any other token; the rest stays
 
@@ -29,7 +28,7 @@ class Rows(Bucketed):
         self.bounds = self.bounds if most is None else np.minimum(self.bounds, most)
 
     def take(self, rows):
-        x, y, weight = in_three(super().take(rows))
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(super().take(rows))
         if self.weights is not None:
             each = padded([self.weights[i] for i in rows], x.shape[1]).astype(keras.config.floatx())
             weight = each if weight is None else each * weight[:, None]
@@ -59,7 +58,7 @@ class Blanks(Rows):
         super().__init__(x, y, sample_weight, **batching)
 
     def take(self, rows):
-        x, y, weight = in_three(super().take(rows))
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(super().take(rows))
         rng = np.random.default_rng((self.seed, self.epoch if self.again else 0, 2, int(rows[0])))
         hidden, chosen = self.with_blanks(x, rng)
         each = chosen.astype(keras.config.floatx())

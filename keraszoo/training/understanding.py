@@ -93,7 +93,7 @@ class TextUnderstanding:
             tokenizer: As of `Reading.encode`, which then does it.
 
         Raises:
-            ValueError: As of `Reading.encode`; or there are pairs among single texts.
+            ValueError: As of `Reading.encode`; or a tuple holds no two strings.
         """
         if tokenizer is not None:
             return super().encode(texts, name, tokenizer)
@@ -101,27 +101,29 @@ class TextUnderstanding:
             return texts
         if self.task == TAGS:
             return self.tagged(texts, name)[0]
-        around = self.around
-        sides = self.sides(texts, name)
-        parts = [super(TextUnderstanding, self).encode(side, name, self.tokenizer) for side in sides]
-        marks = 1 + len(parts)
-        self.warn_of_long([sum(map(len, row)) + marks for row in zip(*parts, strict=True)], name)
-        return [self.wrapped(around, *row) for row in zip(*parts, strict=True)]
+        around, pairs = self.around, self.pairs(texts, name)
+        encode = super().encode
+        parts = [[found] for found in encode([pair[0] for pair in pairs], name, self.tokenizer)]
+        if second := [i for i, pair in enumerate(pairs) if len(pair) == 2]:
+            texts = [pairs[i][1] for i in second]
+            for i, found in zip(
+                second, encode(texts, f"second texts of {name}", self.tokenizer), strict=True
+            ):
+                parts[i].append(found)
+        self.warn_of_long([sum(map(len, row)) + len(row) + 1 for row in parts], name)
+        return [self.wrapped(around, *row) for row in parts]
 
-    def sides(self, texts, name):
-        """Texts as one list, or pairs of texts as two."""
+    def pairs(self, texts, name):
+        """Texts as tuples of one, pairs of texts as tuples of two."""
         if isinstance(texts, (str, bytes)):
             check_texts(name, texts)
         texts = list(texts)
-        pairs = [isinstance(text, tuple) for text in texts]
-        if not any(pairs):
-            return [texts]
         for i, text in enumerate(texts):
-            if not (pairs[i] and len(text) == 2 and all(isinstance(side, str) for side in text)):
-                raise ValueError(
-                    f"{name} holds pairs of texts, but {name}[{i}] is no pair of two strings: {text!r:.60}."
-                )
-        return list(map(list, zip(*texts, strict=True)))
+            if isinstance(text, tuple) and not (
+                len(text) == 2 and all(isinstance(side, str) for side in text)
+            ):
+                raise ValueError(f"{name}[{i}] must be a text or a pair of texts, got {text!r:.60}.")
+        return [text if isinstance(text, tuple) else (text,) for text in texts]
 
     def wrapped(self, around, *parts):
         """Token numbers of one text or two with the tokens around them; what is too much is cut from the longer one."""
@@ -166,7 +168,7 @@ class TextUnderstanding:
         sequences, firsts = [], []
         for words in texts:
             numbers = [
-                found if len(found) else [reader.unknown] for found, _ in zip(pieces, words, strict=False)
+                found if len(found) else [reader.unknown] for _, found in zip(words, pieces, strict=False)
             ]
             sizes = [len(found) for found in numbers]
             sequences.append(np.concatenate([[start], *numbers, [end]]).astype("int32"))
@@ -335,11 +337,11 @@ class TextUnderstanding:
             ValueError: They are no such pairs, one is empty, or a question leaves no room for a context.
         """
         start, end = self.around
-        sides = self.sides(pairs, name)
-        if len(sides) != 2:
-            raise ValueError(f"{name} must hold pairs (question, context), got {type(pairs[0]).__name__}.")
-        questions = super().encode(sides[0], name, self.tokenizer)
-        contexts = self.tokenizer.encode_spans(sides[1])
+        for i, pair in enumerate(self.pairs(pairs, name)):
+            if len(pair) != 2:
+                raise ValueError(f"{name}[{i}] must be a pair (question, context), got {pair[0]!r:.60}.")
+        questions = super().encode([question for question, _ in pairs], name, self.tokenizer)
+        contexts = self.tokenizer.encode_spans([context for _, context in pairs])
         found = []
         for i, (question, (context, spans)) in enumerate(zip(questions, contexts, strict=True)):
             if not len(context):
@@ -402,7 +404,7 @@ class TextUnderstanding:
         """What `predict` says of sequences: a list with what it says of each, or an array if all have one row."""
         data = self.rows(sequences, len(sequences))
         by_length = {}
-        for i, length in enumerate(len(sequence) for sequence in sequences):
+        for i in range(len(sequences)):
             by_length.setdefault(data.length([i]), []).append(i)
         found = {}
         for length, rows in by_length.items():

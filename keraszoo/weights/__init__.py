@@ -10,6 +10,7 @@ Every other file in this room is the table of one family. It holds
   names a weight that begins anew, such as that of a head that the checkpoint has not.
 - `defaults(config)`, if there are any: arguments that `config.json` suggests and does not fix.
 - `task(config)`, if checkpoints of the family are made for several: the name of the task.
+- `class_names(config)`, if checkpoints name the classes that they choose from: a list of names, or None.
 - `name(tensor)`, if some checkpoints call a tensor otherwise: what `rows` calls it.
 
 Our paths are those of `variable.path`, so a layer inside a layer needs a name of its own.
@@ -96,6 +97,12 @@ def task(family, folder):
     return found(configuration(family, folder)) if found else None
 
 
+def class_names(family, folder):
+    """Names of the classes that a checkpoint chooses from, or None; as `arguments`."""
+    found = getattr(table(family), "class_names", None)
+    return found(configuration(family, folder)) if found else None
+
+
 def load(model, family, folder):
     """Assign every weight of a model from a checkpoint.
 
@@ -110,10 +117,11 @@ def load(model, family, folder):
         ValueError: A file is missing or damaged, or model and checkpoint do not correspond; the
             message names the first tensor or weight that differs.
     """
-    rows = list(table(family).rows(configuration(family, folder), model))
-    ours = weights_by_path(model)
+    config, ours = configuration(family, folder), weights_by_path(model)
     with contextlib.ExitStack() as files:
         theirs = tensors(Path(folder), files, getattr(table(family), "name", same))
+        config.tensors = frozenset(theirs)
+        rows = list(table(family).rows(config, model))
         check(rows, ours, theirs, f"{model.name} does not fit the checkpoint in {folder}:")
         for path, names, transform in rows:
             if path is not None and names is not None:
@@ -132,7 +140,13 @@ def table(family):
 
 
 class Configuration(dict):
-    """The content of `config.json`; what it must say and does not is an error."""
+    """The content of `config.json`; what it must say and does not is an error.
+
+    Attributes:
+        tensors: Names of the tensors that the checkpoint holds, once they are known.
+    """
+
+    tensors = frozenset()
 
     def __missing__(self, key):
         raise ValueError(f"config.json does not say {key!r}.")
