@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+from keras import ops
 
 from keraszoo.architecture import Architecture
 from keraszoo.registry import nearest
@@ -35,16 +36,15 @@ class Purpose:
     name: str  # of its base class, in `keras_hub.models`
     learning_rate: float  # its own default, for weights that have learned already
     reads: str  # "texts" or "images"
-    task: str  # as the card says it: a key of `keraszoo.tasks.TASKS` where there is one
 
 
 PURPOSES = {
-    "text_classification": Purpose("TextClassifier", 5e-5, "texts", "sequence_classification"),
-    "language_modeling": Purpose("CausalLM", 2e-5, "texts", "language_modeling"),
-    "masked_language_modeling": Purpose("MaskedLM", 5e-5, "texts", "masked_language_modeling"),
-    "translation": Purpose("Seq2SeqLM", 2e-5, "texts", "translation"),
-    "image_classification": Purpose("ImageClassifier", 5e-5, "images", "image_classification"),
-    "image_segmentation": Purpose("ImageSegmenter", 5e-5, "images", "image_segmentation"),
+    "text_classification": Purpose("TextClassifier", 5e-5, "texts"),
+    "language_modeling": Purpose("CausalLM", 2e-5, "texts"),
+    "masked_language_modeling": Purpose("MaskedLM", 5e-5, "texts"),
+    "translation": Purpose("Seq2SeqLM", 2e-5, "texts"),
+    "image_classification": Purpose("ImageClassifier", 5e-5, "images"),
+    "image_segmentation": Purpose("ImageSegmenter", 5e-5, "images"),
 }
 
 
@@ -112,15 +112,14 @@ def build(
     model = (Writer if hasattr(inner, "generate") else PresetModel)(inner)
     model.card = dict(
         architecture=name,
-        task=purpose.task,
+        task=task,
         images=purpose.reads == "images",
         preprocessing=True,
         class_names=class_names and [str(c) for c in class_names],
     )
-    from_logits = getattr(inner, "activation", None) not in ("softmax", keras.activations.softmax)
     model.compile(
         optimizer=OPTIMIZERS["adam"](learning_rate=purpose.learning_rate),
-        loss=LOSSES["categories"]() if from_logits else keras.losses.SparseCategoricalCrossentropy(),
+        loss=LOSSES["categories"](),
         weighted_metrics=[METRICS["categories"]()],
     )
     return model
@@ -215,7 +214,8 @@ class PresetModel(Architecture):
         x:       What the preprocessor takes: a list of texts; a tuple of lists, for several segments of each text;
                  (batch, height, width, channels) images; or a dict of these. Or what it makes of that.
         y:       (batch,), class numbers or names; for segmentation (batch, height, width); for language modeling none.
-        returns: What keras-hub's own model gives: float32 logits, (batch, num_classes) of classifiers.
+        returns: What keras-hub's own model gives, as float32 logits: (batch, num_classes) of classifiers. Of a masked
+                 language model, for the tokens that its preprocessor hides, which are the same ones each time.
     """
 
     def __init__(self, inner, **kwargs):
@@ -224,7 +224,10 @@ class PresetModel(Architecture):
         self.built = True
 
     def call(self, x, training=None):
-        return self.inner(x, training=training)
+        outputs = ops.cast(self.inner(x, training=training), "float32")
+        if getattr(self.inner, "activation", None) in ("softmax", keras.activations.softmax):
+            outputs = ops.log(ops.maximum(outputs, 1e-30))  # logits, as all classifiers here give
+        return outputs
 
     def build(self, input_shape=None):
         self.built = True
@@ -239,8 +242,9 @@ class PresetModel(Architecture):
 
     @property
     def tokenizers(self):
-        tokenizer = getattr(self.inner.preprocessor, "tokenizer", None)
-        return () if tokenizer is None else (tokenizer,)
+        """keras-hub's tokenizer, of a model that says something of a whole text."""
+        reads = self.card["task"] in ("text_classification", "language_modeling", "translation")
+        return (self.inner.preprocessor.tokenizer,) if reads else ()
 
     def get_config(self):
         inner = keras.saving.serialize_keras_object(self.inner)
