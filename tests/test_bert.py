@@ -3,7 +3,6 @@
 import functools
 import json
 
-import keras
 import numpy as np
 import pytest
 import safetensors.torch
@@ -13,7 +12,6 @@ from keras import ops
 
 import keraszoo
 from keraszoo import front, registry
-from keraszoo.tasks import TASKS
 from keraszoo.text import Tokenizer
 from keraszoo.training.blanks import Blanks, FollowUps
 from keraszoo.training.spans import covered, likeliest, place, windows
@@ -336,15 +334,6 @@ def test_the_loss_is_the_mean_over_chosen_places():
     assert given[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_same_blanks_for_the_same_seed():
-    losses = []
-    for _ in range(2):
-        model = small("masked_language_modeling")
-        keras.utils.set_random_seed(5)
-        losses.append(model.fit([" ".join(WORDS[:9])] * 6, epochs=2, batch_size=3, verbose=0).history["loss"])
-    assert losses[0] == losses[1]
-
-
 def test_padding_changes_nothing():
     model = blanks_model()
     bare = np.array([[2, 7, 9, 3, 8, 3]])
@@ -375,22 +364,22 @@ def test_pairs_of_sentences_are_drawn_from_documents():
     assert len(set(drawn)) > 1 and abs(np.mean(drawn) - 0.5) < 0.1
 
 
-def test_learns_which_sentence_follows(tmp_path):
-    model = small("next_sentence_prediction")
+def test_learns_which_sentence_follows():
+    model = small("next_sentence_prediction", input_shape=(16,))
     documents = [["the cat sat.", "a dog slept."], ["who play?", "where a mat?", "red rug."]]
     model.fit(documents, verbose=0)
     assert {"loss", "tokens_loss", "next_accuracy"} <= model.evaluate(
         documents, verbose=0, return_dict=True
     ).keys()
-    pairs = [("the cat sat.", "a dog slept."), ("who play?", "a dog slept.")]
-    assert learned(model, pairs, [0, 1], "next_loss")
+    pairs = [("the cat sat.", "a dog slept."), ("who play?", "a dog slept."), ("red rug.", "the cat.")]
+    assert learned(model, pairs, [0, 1, 0], "next_loss")
     said = model.predict(pairs, verbose=0)
-    assert said["next"].argmax(-1).tolist() == [0, 1] and len(said["tokens"]) == 2
+    assert said["next"].argmax(-1).tolist() == [0, 1, 0] and len(said["tokens"]) == 3
     assert len(model.fill("the [MASK] sat.", k=2)[0]) == 2
 
 
 def test_the_first_piece_of_a_word_carries_its_tag():
-    model = small("token_classification", class_names=["thing", "verb"])
+    model = small("token_classification", input_shape=(16,), class_names=["thing", "verb"])
     words = [["rugs", "playing"], ["cat", "sat", "on", "xylophones"]]
     tags = [["thing", "verb"], ["thing", "verb", "verb", "thing"]]
     pieces = [[len(TOKENIZER.encode(word)) for word in text] for text in words]
@@ -436,7 +425,7 @@ def test_windows_hold_all_of_a_context():
 
 
 def test_learns_where_answers_stand():
-    model = small("question_answering", context=24)
+    model = small("question_answering", input_shape=(24,), context=24)
     context = "the red cat slept on a mat . the blue dog sat in a rug"
     asked = [("who slept", context), ("who sat", context)]
     answers = [(context.index("red cat"), "red cat"), (context.index("blue dog"), "blue dog")]
@@ -523,10 +512,3 @@ def test_says_what_is_wrong():
             keraszoo.build("bert_tiny", **{**TINY, **config})
     with pytest.raises(ValueError, match="cannot be built for task='translation'"):
         keraszoo.build("bert_tiny", task="translation")
-
-
-@pytest.mark.parametrize("task", ["token_classification", "question_answering"])
-def test_memorises_token_numbers(task):
-    size = {key: value for key, value in TINY.items() if key != "depth"}
-    model = keraszoo.build("bert_tiny", task=task, seed=0, depth=1, **size)
-    assert TASKS[task].memorises(model, *TASKS[task].example(4, **TINY), least=1e-2)
