@@ -105,6 +105,12 @@ RUNS = {
         ["model.keras", "curves.png", "map.png"],
         "analogies:",
     ),
+    "write_text.py": (
+        ["--count", "4000", "--embed-dim", "12", "--depth", "1", "--context", "16", "--epochs", "2"]
+        + ["--kind", "bpe", "--length", "9"],
+        ["model.keras", "curves.png", "written.txt"],
+        "nats per character",
+    ),
     "translate_images.py": (
         ["--model", "cyclegan", "--filters", "2", "--count", "64", "--batch-size", "32", "--epochs", "2"],
         ["model.keras", "losses.png", "translations.png", "translations/film.gif", "history.csv"],
