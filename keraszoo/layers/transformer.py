@@ -57,8 +57,8 @@ class MultiHeadAttention(layers.Layer):
         self.causal = causal
         self.supports_masking = True
         self.drop = Dropout(dropout)
-        self.projection = Dense(embed_dim, kernel_initializer=projection_initializer, name="projection")
         self.make(embed_dim, kernel_initializer)
+        self.projection = Dense(embed_dim, kernel_initializer=projection_initializer, name="projection")
 
     def make(self, embed_dim, initializer):
         """The layer that makes queries, keys and values."""
