@@ -163,7 +163,7 @@ def test_smoothed_labels_by_hand(speaker):
     assert entropy(0.0, 5) == 0.0
     model, logs = speaker
     usual = model.evaluate(ENGLISH, FRENCH, verbose=0, return_dict=True)["loss"]
-    assert -np.log(0.91) < usual and logs["loss"][-1] < usual / 2
+    assert logs["loss"][-1] < 0.5 * usual and 0.08 < usual < 0.2  # nobody is surer than 0.91
 
 
 def test_the_rate_is_that_of_the_paper():

@@ -1,6 +1,7 @@
 """What to watch and what to keep while fitting."""
 
 from keraszoo.callbacks.balance import Balance, Losses
+from keraszoo.callbacks.budget import Budget
 from keraszoo.callbacks.history import Curves, History
 from keraszoo.callbacks.masked import MaskedReconstructions
 from keraszoo.callbacks.neighbours import Neighbours
@@ -15,6 +16,7 @@ from keraszoo.callbacks.written import Written
 
 __all__ = [
     "Balance",
+    "Budget",
     "Curves",
     "History",
     "Losses",
