@@ -27,7 +27,8 @@ class Dataset:
             "images" (None, or what `note` says), "points" (None), "forecasting" (float32, (count, 1), the next value),
             "text_classification" (int32 class numbers, (count,)), "text_tagging" (a list of int32
             class numbers, an array for each text), "tree_classification" (None: the classes are in the trees),
-            "translation" (a list of texts), "language_modeling" (None).
+            "translation" (a list of texts), "language_modeling" (None),
+            "question_answering" (pairs of the character of a context where the answer begins, and the answer).
         train: The part to learn from. `x` is uint8, (count, height, width, channels); points are
             float32, (count, dimensions); series are float32, (count, steps, 1); texts are a list of strings or of
             lists of words, trees a list of strings in brackets, and language modeling takes one string.

@@ -192,6 +192,124 @@ def apples(count=200, test=50, seed=0):
     )
 
 
+WHO = "Anna Ben Clara David Emma Frank Grace Henry Ida Jack".split()
+WHERE = "attic bakery cellar garage garden hall kitchen library park school".split()
+GOING = (
+    "{who} went to the {where}.",
+    "{who} is in the {where}.",
+    "You will find {who} in the {where}.",
+    "In the {where} sits {who}.",
+)
+
+
+def whereabouts(count=1000, test=200, people=3, seed=0):
+    """Questions on who is where, each with a few sentences that hold the answer.
+
+    In the manner of the first task of Weston et al. 2015, https://arxiv.org/abs/1502.05698.
+
+    Args:
+        count, test: Questions to learn from and to test on.
+        people: How many people are told of, from 1 to 10.
+        seed: A non-negative integer.
+    """
+    if not 1 <= people <= len(WHO):
+        raise ValueError(f"people must lie from 1 to {len(WHO)}, got {people}.")
+
+    def part(number, size):
+        rng = np.random.default_rng((seed, number))
+        pairs, answers = [], []
+        for _ in range(size):
+            who, where = rng.choice(WHO, people, replace=False), rng.choice(WHERE, people, replace=False)
+            told = [str(rng.choice(GOING)).format(who=a, where=b) for a, b in zip(who, where, strict=True)]
+            context, at = " ".join(told), int(rng.integers(people))
+            asks, answer = (f"Where is {who[at]}?", where[at]), (f"Who is in the {where[at]}?", who[at])
+            question, answer = asks if rng.random() < 0.5 else answer
+            pairs.append((question, context))
+            answers.append((context.index(str(answer)), str(answer)))
+        return pairs, answers
+
+    return Dataset(
+        name="whereabouts",
+        task="question_answering",
+        train=part(0, count),
+        test=part(1, test),
+        value_range=None,
+        tokens=(dict(lower=True),),
+        source=f"generated, seed {seed}",
+        licence="none needed",
+    )
+
+
+NEWS = dict(
+    who=(
+        "the red team",
+        "our robot",
+        "a small ship",
+        "the old school",
+        "my uncle",
+        "the night train",
+        "a young cook",
+    ),
+    did=("found", "lost", "sold", "painted", "repaired", "forgot"),
+    what=(
+        "a golden key",
+        "the long bridge",
+        "two letters",
+        "an old piano",
+        "the last ticket",
+        "a map",
+        "the clock",
+    ),
+    where=("in the morning", "near the harbour", "without any help", "for the third time", "in the rain"),
+)
+ASIDE = ("as always ,", "some say that", "by the way ,", "last year", "they told us that")
+CUES = ("what matters is that", "the news of today :", "above all ,")
+
+
+def reports(count=4000, test=300, sentences=4, seed=0):
+    """Reports of a few sentences, one a line, and what is new in each: who did what, in the sentence that says so.
+
+    All sentences are built alike; only how one of them begins tells that it matters, and it may stand anywhere. So a
+    summary can be learned, and the first sentence is a poor one.
+
+    Args:
+        count, test: Reports to learn from and to test on.
+        sentences: Sentences of a report, at most; two at least.
+        seed: A non-negative integer.
+    """
+    if sentences < 2:
+        raise ValueError(f"sentences must be at least 2, got {sentences}.")
+
+    def part(number, size):
+        rng = np.random.default_rng((seed, number))
+        texts, summaries = [], []
+        for _ in range(size):
+            lines = int(rng.integers(2, sentences + 1))
+            told = int(rng.integers(lines))
+            found = []
+            for line in range(lines):
+                who, did, what, where = (
+                    str(rng.choice(NEWS[slot])) for slot in ("who", "did", "what", "where")
+                )
+                opening = str(rng.choice(CUES if line == told else ASIDE))
+                found.append(f"{opening} {who} {did} {what} {where} .")
+                if line == told:
+                    summaries.append(f"{who} {did} {what} .")
+            texts.append("\n".join(found))
+        return texts, summaries
+
+    return Dataset(
+        name="reports",
+        task="summarization",
+        train=part(0, count),
+        test=part(1, test),
+        value_range=None,
+        tokens=(dict(kind="split"),),
+        source=f"generated, seed {seed}",
+        licence="none needed",
+    )
+
+
 def descriptions():
     """What scikit-learn says of its data sets: English prose and tables, the first 80 % to learn from, then 10 % and 10 %."""
     files = sorted(resources.files("sklearn.datasets.descr").iterdir(), key=lambda file: file.name)

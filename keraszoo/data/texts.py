@@ -46,6 +46,18 @@ FILES = {
             "an English sentence, a tab and a French one a line",
         )
     },
+    "scitldr": {
+        "train": File(
+            "scitldr/train.jsonl.gz",
+            "f41e4e1b5706c0e4e92d285191a3d6df81d794071b07cba86c3c8013e3acfc46",
+            f"{LINES}: source, target, lists of sentences",
+        ),
+        "test": File(
+            "scitldr/dev.jsonl.gz",
+            "ec113adf79a1f1bfec800f687498c71f81bde98777a65654de6aa97f6b72d018",
+            f"{LINES}: source, target, lists of sentences",
+        ),
+    },
     "imdb_reviews": {
         "train": File(
             "imdb_reviews/train.jsonl.gz",
@@ -93,6 +105,13 @@ FILES = {
             "c12714fe074ac80aca586cedb5d0c894a714555a79f9a92f32852cc0a160f563",
             f"{LINES}: tokens, upos",
         ),
+    },
+    "xquad_en": {
+        "text": File(
+            "xquad_en/qa.jsonl.gz",
+            "5a3127c0e3f67b2aa7d473895bffd21a42fd40b6cc5fddb1abacbe254e898179",
+            f"{LINES}: title, context, question, answer, answer_start",
+        )
     },
     "surnames": {
         "text": File(
@@ -356,6 +375,34 @@ def tatoeba_eng_fra(direction="eng-fra", test=1000, data_dir=None, check=True):
     )
 
 
+def scitldr(data_dir=None, check=True):
+    """Abstracts of 1,992 and 619 papers on machine learning, a sentence a line, and each said in one sentence.
+
+    An abstract comes as often as there are summaries of it.
+
+    Args:
+        data_dir: Folder that holds scitldr/train.jsonl.gz and dev.jsonl.gz.
+        check: Compare the files' SHA-256.
+    """
+
+    def part(name):
+        papers = rows("scitldr", name, data_dir, check)
+        found = [("\n".join(paper["source"]), text) for paper in papers for text in paper["target"]]
+        return [pair[0] for pair in found], [pair[1] for pair in found]
+
+    return Dataset(
+        name="scitldr",
+        task="summarization",
+        train=part("train"),
+        test=part("test"),
+        value_range=None,
+        tokens=(dict(kind="bpe", lower=True),),
+        source="github.com/allenai/scitldr: its training and development parts, SciTLDR-A",
+        licence="Apache-2.0",
+        citation="I. Cachola et al., 2020, https://arxiv.org/abs/2004.15011",
+    )
+
+
 def wikisplit(data_dir=None, check=True):
     """5,000 and 5,000 long sentences of Wikipedia, tokenised, and each said again in two.
 
@@ -378,4 +425,32 @@ def wikisplit(data_dir=None, check=True):
         source="github.com/google-research-datasets/wiki-split: its tuning and validation parts",
         licence="CC BY-SA 4.0",
         citation="J. Botha et al., 2018, https://arxiv.org/abs/1808.09468",
+    )
+
+
+def xquad_en(data_dir=None, check=True):
+    """927 questions on 36 articles of Wikipedia, each answered by a part of a paragraph; a fifth of the articles are for the test.
+
+    Args:
+        data_dir: Folder that holds xquad_en/qa.jsonl.gz.
+        check: Compare the file's SHA-256.
+    """
+    found = rows("xquad_en", "text", data_dir, check)
+    titles = sorted({row["title"] for row in found})
+    apart = set(np.random.default_rng(0).permutation(titles)[: max(1, len(titles) // 5)])
+
+    def part(chosen):
+        pairs = [(row["question"], row["context"]) for row in chosen]
+        return pairs, [(row["answer_start"], row["answer"]) for row in chosen]
+
+    return Dataset(
+        name="xquad_en",
+        task="question_answering",
+        train=part([row for row in found if row["title"] not in apart]),
+        test=part([row for row in found if row["title"] in apart]),
+        value_range=None,
+        tokens=(dict(lower=True),),
+        source="github.com/google-deepmind/xquad, from SQuAD 1.1",
+        licence="CC BY-SA 4.0",
+        citation="M. Artetxe et al., 2020, https://arxiv.org/abs/1910.11856",
     )
