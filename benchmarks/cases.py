@@ -216,6 +216,34 @@ class Foretelling(Case):
 
 
 @dataclass(frozen=True)
+class Transforming(Foretelling):
+    """A Transformer that reads tokens, and says which token belongs at each place; it learns by AdamW."""
+
+    native = "transformer"
+    samples = "texts"
+
+    def build(self):
+        from keraszoo.tasks import TASKS
+
+        model = super().build()
+        purpose = TASKS["classification"]  # of each token, by its loss; and no metric
+        scoring = purpose.scoring(optimizer="adamw", learning_rate=self.learning_rate, weight_decay=DECAY)
+        model.compile(**{**scoring, "metrics": []})
+        return model
+
+    def data(self):
+        """Tokens, none of which is special, and others: (count, time) each, int32."""
+        x, y = super().data()
+        return np.maximum(x, 4), y
+
+    @property
+    def facts(self):
+        return dict(
+            decay=DECAY, heads=self.arguments["num_heads"], epsilon=1e-5 if self.name == "gpt2" else 1e-12
+        )
+
+
+@dataclass(frozen=True)
 class Writing(Case):
     """A net that writes a sentence for a sentence; `input_shape` is (time,), of both."""
 
@@ -266,6 +294,22 @@ CASES = {
             1e-4,
             dict(vocabulary_size=(8000, 8000), embed_dim=256, units=256, depth=1, attention=True),
         ),
+        Transforming(
+            "gpt2",
+            (128,),
+            8,
+            3,
+            1e-6,
+            dict(embed_dim=256, depth=4, num_heads=4, vocabulary_size=50_257, dropout=0.0),
+        ),
+        Transforming(
+            "bert_base",
+            (128,),
+            4,
+            2,
+            1e-6,
+            dict(num_heads=12, vocabulary_size=30_522, separator=1, dropout=0.0),
+        ),
         Masked("mae_vit_base", (224, 224, 3), 8, 3, 1e-6, dict(num_heads=12, **MASKED)),
     )
 }
@@ -281,6 +325,8 @@ SMALL = {  # arguments of what a test can afford
     "lstm": dict(sides=(5,), num_classes=5, units=6),
     "rnn_language_model": dict(vocabulary_size=9, units=6, init=0.5),
     "seq2seq": dict(vocabulary_size=(9, 8), embed_dim=5, units=6),
+    "gpt2": dict(vocabulary_size=9, embed_dim=16, depth=2, num_heads=2, context=6),
+    "bert_base": dict(vocabulary_size=9, embed_dim=16, depth=2, num_heads=2, context=6),
     "mae_vit_base": dict(
         patch_size=4,
         embed_dim=16,
