@@ -204,6 +204,7 @@ TEXTS = {  # what a model for texts of a task is for, and what its builder must 
     "text_tagging": ("sequence_classification", {"return_sequences": True}),
     "language_modeling": ("language_modeling", {}),
     "translation": ("translation", {}),
+    "summarization": ("translation", {"task": "summarization"}),
 }
 
 

@@ -13,6 +13,7 @@ from keraszoo.diagnostics.samples import (
     table,
 )
 from keraszoo.diagnostics.segmentation import overlaps, worst
+from keraszoo.diagnostics.summaries import lead, rouge
 from keraszoo.diagnostics.tagging import entities, entity_f1
 from keraszoo.diagnostics.translation import bleu, by_source, exact
 
@@ -29,10 +30,12 @@ __all__ = [
     "exact",
     "features",
     "frechet_distance",
+    "lead",
     "overlaps",
     "precision_recall",
     "report",
     "rollout",
+    "rouge",
     "seen",
     "table",
     "worst",

@@ -41,11 +41,11 @@ def exact(translations, references, lowercase=False):
     return sum(hits) / len(hits)
 
 
-def check(translations, references):
-    """The references as lists of strings, one list for each translation."""
+def check(translations, references, name="translations"):
+    """The references as lists of strings, one list for each translation; `name` is what these are called."""
     if not len(translations) or len(translations) != len(references):
         raise ValueError(
-            "translations and references must be as many, and at least one: got "
+            f"{name} and references must be as many, and at least one: got "
             f"{len(translations)} and {len(references)}."
         )
     given = [[texts] if isinstance(texts, str) else list(texts) for texts in references]
