@@ -166,7 +166,7 @@ def sequences(count, seed=0):
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_buckets_hold_each_sequence_once_in_few_lengths(shuffle):
     x = sequences(103)
-    batches = Bucketed(x, np.arange(103), batch_size=8, shuffle=shuffle, seed=3)
+    batches = Bucketed(x, np.arange(103), batch_size=8, shuffle=shuffle, seed=3, buckets=4)
     seen, shapes = [], []
     for a, b in (batches[i] for i in range(len(batches))):
         shapes.append(a.shape)
@@ -188,6 +188,7 @@ def test_buckets_depend_on_seed_and_epoch_alone():
 
     first, second = (Bucketed(sequences(50), batch_size=8, shuffle=True, seed=5) for _ in range(2))
     assert order(first, 1) == order(second, 1) != order(first, 2)
+    assert [len(Bucketed(sequences(n), batch_size=2).bounds) for n in (8, 60, 70, 300)] == [1, 1, 2, 4]
     fixed = Bucketed(sequences(50), batch_size=8, length=60)
     assert {fixed[i].shape[1] for i in range(len(fixed))} == {60}
     with pytest.raises(ValueError, match="x has 50, y has 3"):

@@ -20,7 +20,8 @@ class Bucketed(Shuffled):
             padded to the same length as those in `x`; or None.
         sample_weight: (count,), or None.
         batch_size, shuffle, seed, initial_epoch: As of `keraszoo.training.batches.Batches`.
-        buckets: Different lengths, at most. 1 pads all to the longest.
+        buckets: Different lengths, at most. 1 pads all to the longest. By default 1 for each 16 batches, up to 4: a step
+            is compiled for each, and what that costs must be saved first.
         multiple: Lengths are multiples of this.
         length: Steps of every batch, for models that take no other number.
         pad: What `x` is filled up with: the number of the padding token.
@@ -38,11 +39,13 @@ class Bucketed(Shuffled):
         shuffle=False,
         seed=None,
         initial_epoch=0,
-        buckets=4,
+        buckets=None,
         multiple=8,
         length=None,
         pad=0,
     ):
+        if buckets is None:
+            buckets = min(4, max(1, len(x) // (16 * batch_size)))
         if buckets < 1 or multiple < 1:
             raise ValueError(f"buckets and multiple must be at least 1, got {buckets=}, {multiple=}.")
         self.x = x
