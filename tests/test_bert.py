@@ -1,6 +1,7 @@
 """What is true of BERT, of blanks and of spans, and of nothing else."""
 
 import functools
+import gzip
 import json
 
 import numpy as np
@@ -11,7 +12,8 @@ import transformers
 from keras import ops
 
 import keraszoo
-from keraszoo import front, registry
+from keraszoo import data, front, registry
+from keraszoo.callbacks.filled import Filled
 from keraszoo.text import Tokenizer
 from keraszoo.training.blanks import Blanks, FollowUps
 from keraszoo.training.spans import covered, likeliest, place, windows
@@ -294,8 +296,8 @@ def test_blanks_are_drawn_as_in_the_paper():
     rng = np.random.default_rng(0)
     ordinary = rng.integers(5, len(TOKENIZER), (200, 40)).astype("int32")
     rows = [np.array([2, *row[: 20 + i % 21], 3], "int32") for i, row in enumerate(ordinary)]
-    data = Blanks(rows, tokenizer=TOKENIZER, batch_size=50, buckets=1, shuffle=True, seed=1)
-    hidden, x, weight = map(np.concatenate, zip(*[data[i] for i in range(4)], strict=True))
+    drawn = Blanks(rows, tokenizer=TOKENIZER, batch_size=50, buckets=1, shuffle=True, seed=1)
+    hidden, x, weight = map(np.concatenate, zip(*[drawn[i] for i in range(4)], strict=True))
     chosen = weight == 1
     usual = x > 4
     np.testing.assert_array_equal(chosen.sum(1), np.round(0.15 * usual.sum(1)))
@@ -303,7 +305,7 @@ def test_blanks_are_drawn_as_in_the_paper():
     masked, kept = (hidden == 4)[chosen].mean(), (hidden == x)[chosen].mean()
     assert abs(masked - 0.8) < 0.03 and abs(kept - 0.1) < 0.03 and (hidden[usual] > 3).all()
     again = Blanks(rows, tokenizer=TOKENIZER, batch_size=50, buckets=1, shuffle=True, seed=1)
-    np.testing.assert_array_equal(again[0][0], data[0][0])
+    np.testing.assert_array_equal(again[0][0], drawn[0][0])
     again.epoch = 1
     first = {tuple(row): tuple(h) for row, h in zip(x, hidden, strict=True)}
     assert sum(first[tuple(row)] != tuple(h) for h, row in zip(*again[0][:2], strict=True)) > 45
@@ -345,7 +347,7 @@ def test_padding_changes_nothing():
 
 def test_pairs_of_sentences_are_drawn_from_documents():
     documents = [[np.array([10 * d + s], "int32") for s in range(4)] for d in range(1, 6)]
-    data = FollowUps(
+    drawn = FollowUps(
         documents,
         lambda a, b: np.array([2, *a, 3, *b, 3], "int32"),
         tokenizer=TOKENIZER,
@@ -353,15 +355,15 @@ def test_pairs_of_sentences_are_drawn_from_documents():
         shuffle=True,
         seed=0,
     )
-    drawn = []
+    shares = []
     for epoch in range(20):
-        data.epoch = epoch
-        _, y, _ = data[0]
+        drawn.epoch = epoch
+        _, y, _ = drawn[0]
         for first, second, other in zip(y["tokens"][:, 1], y["tokens"][:, 3], y["next"], strict=True):
             assert second == first + 1 if not other else second // 10 != first // 10
-        drawn.append(y["next"].mean())
+        shares.append(y["next"].mean())
         assert sorted(y["tokens"][:, 1]) == [10 * d + s for d in range(1, 6) for s in range(3)]
-    assert len(set(drawn)) > 1 and abs(np.mean(drawn) - 0.5) < 0.1
+    assert len(set(shares)) > 1 and abs(np.mean(shares) - 0.5) < 0.1
 
 
 def test_learns_which_sentence_follows():
@@ -512,3 +514,37 @@ def test_says_what_is_wrong():
             keraszoo.build("bert_tiny", **{**TINY, **config})
     with pytest.raises(ValueError, match="cannot be built for task='translation'"):
         keraszoo.build("bert_tiny", task="translation")
+
+
+def test_data_sets_say_where_answers_stand(tmp_path):
+    found = data.load("wishes", count=40, test=10)
+    for (question, context), (start, answer) in zip(*found.train, strict=True):
+        assert context[start : start + len(answer)] == answer
+        assert question.endswith("?") and context.count(answer) == 1
+    assert found.train[0] == data.load("wishes", count=40, test=10).train[0] != found.test[0]
+    rows = [
+        dict(title=f"t{i % 5}", context=f"it is {i}", question="what", answer=str(i), answer_start=6)
+        for i in range(20)
+    ]
+    (tmp_path / "xquad_en").mkdir()
+    with gzip.open(tmp_path / "xquad_en/qa.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    found = data.load("xquad_en", data_dir=tmp_path, check=False)
+    assert len(found.train[0]) == 16 and len(found.test[0]) == 4
+    assert ("what", "it is 3") in [*found.train[0], *found.test[0]] and (6, "3") in [
+        *found.train[1],
+        *found.test[1],
+    ]
+
+
+def test_fillings_are_told_and_kept(tmp_path):
+    said = []
+    watch = Filled(tmp_path / "filled.txt", ["the [MASK] sat"], k=2, show=said.append)
+    model = blanks_model()
+    watch.set_model(model)
+    watch.on_train_begin()
+    watch.on_epoch_begin(0)
+    watch.on_epoch_end(0)
+    (guess, other), *_ = model.fill("the [MASK] sat", k=2)
+    expected = f"  the [MASK] sat: {guess.text} {guess.probability:.0%}, {other.text} {other.probability:.0%}"
+    assert said[-1] == expected and expected in (tmp_path / "filled.txt").read_text()

@@ -28,7 +28,7 @@ SETS = {
         sentences.number_words,
         sentences.reports,
         sentences.requests,
-        sentences.whereabouts,
+        sentences.wishes,
         series.nab_timeseries,
         series.tides,
         texts.clinc150,

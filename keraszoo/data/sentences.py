@@ -192,44 +192,40 @@ def apples(count=200, test=50, seed=0):
     )
 
 
-WHO = "Anna Ben Clara David Emma Frank Grace Henry Ida Jack".split()
-WHERE = "attic bakery cellar garage garden hall kitchen library park school".split()
-GOING = (
-    "{who} went to the {where}.",
-    "{who} is in the {where}.",
-    "You will find {who} in the {where}.",
-    "In the {where} sits {who}.",
-)
+ASKED = {"hour": "at what time?", "style": "which music?", "city": "which city?"}
 
 
-def whereabouts(count=1000, test=200, people=3, seed=0):
-    """Questions on who is where, each with a few sentences that hold the answer.
-
-    In the manner of the first task of Weston et al. 2015, https://arxiv.org/abs/1502.05698.
+def wishes(count=600, test=200, seed=0):
+    """Questions on a few requests, which are told one after the other: at what time, which music, or which city.
 
     Args:
         count, test: Questions to learn from and to test on.
-        people: How many people are told of, from 1 to 10.
         seed: A non-negative integer.
     """
-    if not 1 <= people <= len(WHO):
-        raise ValueError(f"people must lie from 1 to {len(WHO)}, got {people}.")
+    told = {
+        slot: [
+            sentence
+            for kind in REQUESTS.values()
+            for sentence in kind
+            if sentence.count("{") == 1 and slot in sentence
+        ]
+        for slot in ASKED
+    }
 
     def part(number, size):
         rng = np.random.default_rng((seed, number))
         pairs, answers = [], []
         for _ in range(size):
-            who, where = rng.choice(WHO, people, replace=False), rng.choice(WHERE, people, replace=False)
-            told = [str(rng.choice(GOING)).format(who=a, where=b) for a, b in zip(who, where, strict=True)]
-            context, at = " ".join(told), int(rng.integers(people))
-            asks, answer = (f"Where is {who[at]}?", where[at]), (f"Who is in the {where[at]}?", who[at])
-            question, answer = asks if rng.random() < 0.5 else answer
-            pairs.append((question, context))
-            answers.append((context.index(str(answer)), str(answer)))
+            slots = {slot: str(rng.choice(SLOTS[slot])) for slot in rng.permutation(list(ASKED))}
+            sentences = [str(rng.choice(told[slot])).format(**slots) for slot in slots]
+            context = ". ".join(sentences) + "."
+            slot = str(rng.choice(list(ASKED)))
+            pairs.append((ASKED[slot], context))
+            answers.append((context.index(slots[slot]), slots[slot]))
         return pairs, answers
 
     return Dataset(
-        name="whereabouts",
+        name="wishes",
         task="question_answering",
         train=part(0, count),
         test=part(1, test),
