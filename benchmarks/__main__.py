@@ -21,6 +21,8 @@ MODELS = (
     "lstm",
     "rnn_language_model",
     "seq2seq",
+    "gpt2",
+    "bert_base",
 )
 
 
