@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keraszoo.backend.state import surviving
-from keraszoo.training import checks
+from keraszoo.training import checks, lora
 from keraszoo.training.batches import Batches, Shuffled
 from keraszoo.training.reading import Reading, in_three
 from keraszoo.training.step import Step
@@ -32,6 +32,7 @@ class Fitting(Reading, Step):
         card: What the model says of itself in its file: a dict with `architecture`, `task`,
             `class_names`, `preprocessing` (whether a layer at its front takes raw images) and
             `images` (whether its inputs are images). Empty for a model that `build` did not make.
+        adapter: How it is adapted by low rank (see `keraszoo.training.lora`), a dict; None if it is not.
         batches: The class that makes batches of arrays, called as `Batches`; `Unpaired` for a model
             that learns from two sets of different size.
     """
@@ -45,6 +46,14 @@ class Fitting(Reading, Step):
     @card.setter
     def card(self, card):
         object.__setattr__(self, "_card", card)  # plain data: not for Keras to track
+
+    @property
+    def adapter(self):
+        return self.__dict__.get("_adapter")
+
+    @adapter.setter
+    def adapter(self, adapter):
+        object.__setattr__(self, "_adapter", adapter)  # plain data, as well
 
     def compile(
         self,
@@ -78,7 +87,10 @@ class Fitting(Reading, Step):
         )
 
     def compile_from_config(self, config):
-        """Compile as `get_compile_config` says; called when a file is loaded."""
+        """Compile as `get_compile_config` says, and adapt before; called when a file is loaded."""
+        config = dict(config)
+        if (adapter := config.pop("adapter", None)) and not self.adapter:
+            lora.apply(self, **adapter)
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
@@ -254,7 +266,8 @@ class Fitting(Reading, Step):
         the model to `torch.compile`.
         """
         config = portable(super().get_compile_config())
-        return {**config, "jit_compile": self.jit_choice} if config else config
+        adapter = {"adapter": self.adapter} if self.adapter else {}
+        return {**config, "jit_compile": self.jit_choice, **adapter} if config else config
 
     def save_own_variables(self, store):
         """Keras' own variables, and the state of the seed generators, which Keras leaves out."""
