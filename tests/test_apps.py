@@ -37,6 +37,15 @@ RUNS = {
         ],
         "noisy images",
     ),
+    "fill_the_blank.py": (
+        ["--count", "60", "--embed-dim", "8", "--epochs", "1", "--labels", "8", "--tune-epochs", "1"]
+        + ["--tasks", "apples", "wishes"],
+        [
+            *("model.keras", "filled.txt", "curves.png", "history.csv", "comparison.png", "comparison.csv"),
+            *("apples.keras", "wishes.keras"),
+        ],
+        "from scratch",
+    ),
     "generate_images.py": (
         ["--model", "conditional_gan", "--filters", "2", "--batch-size", "512", "--epochs", "2"],
         ["model.keras", "losses.png", "images/film.gif", "history.csv"],

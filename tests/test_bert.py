@@ -13,7 +13,8 @@ from keras import ops
 
 import keraszoo
 from keraszoo import data, front, registry
-from keraszoo.callbacks.filled import Filled
+from keraszoo.callbacks import Filled
+from keraszoo.cli.texts import TAGS, TEXT, Reader
 from keraszoo.text import Tokenizer
 from keraszoo.training.blanks import Blanks, FollowUps
 from keraszoo.training.spans import covered, likeliest, place, windows
@@ -394,6 +395,8 @@ def test_the_first_piece_of_a_word_carries_its_tag():
     assert learned(model, words, tags)
     said = model.predict(words, verbose=0)
     assert [row.argmax(-1).tolist() for row in said] == [[0, 1], [0, 1, 1, 0]]
+    ((_, kind, pairs),) = Reader(model).answers(["cat playing"])
+    assert kind == TAGS and [word for word, _ in pairs] == ["cat", "playing"]
     with pytest.warns(UserWarning, match="more than 16 tokens"):
         (long,) = model.predict([["cat"] * 30], verbose=0)
     assert long.shape == (14, 2)
@@ -437,6 +440,8 @@ def test_learns_where_answers_stand():
         assert (found.text, found.start) == (text, start) and found.probability > 0.5
     with pytest.raises(ValueError, match=r"y\[0\] says that 'cat' begins at character 3 of the context"):
         model.fit(asked, [(3, "cat"), None], verbose=0)
+    with pytest.raises(ValueError, match=r"is asked in Python: .*answer\(question, context\)"):
+        next(Reader(model).answers(["who"]))
     with pytest.raises(ValueError, match=r"question has [0-9]+ tokens, which leave no room"):
         model.answer("who " * 30, context)
 
@@ -548,3 +553,5 @@ def test_fillings_are_told_and_kept(tmp_path):
     (guess, other), *_ = model.fill("the [MASK] sat", k=2)
     expected = f"  the [MASK] sat: {guess.text} {guess.probability:.0%}, {other.text} {other.probability:.0%}"
     assert said[-1] == expected and expected in (tmp_path / "filled.txt").read_text()
+    ((_, kind, text),) = Reader(model).answers(["the [MASK] sat"])  # and so says the command line
+    assert kind == TEXT and text.replace(" ", "") == f"the{guess.text.removeprefix('##')}sat"

@@ -2,6 +2,7 @@
 
 from keraszoo.callbacks.balance import Balance, Losses
 from keraszoo.callbacks.budget import Budget
+from keraszoo.callbacks.filled import Filled
 from keraszoo.callbacks.history import Curves, History
 from keraszoo.callbacks.masked import MaskedReconstructions
 from keraszoo.callbacks.neighbours import Neighbours
@@ -18,6 +19,7 @@ __all__ = [
     "Balance",
     "Budget",
     "Curves",
+    "Filled",
     "History",
     "Losses",
     "MaskedReconstructions",

@@ -21,7 +21,8 @@ def predict(model, inputs, top, as_json, backend):
 
     For a classifier of images, an INPUT is an image, a folder of images, or a .npy array of inputs as the model takes
     them. For a model that reads, it is a text, or a file with a text in each line: the answer is its class, the tag of
-    each of its words, its translation or how it goes on; of a word, the words that mean the like. A model that was
+    each of its words, its translation, how it goes on, or what belongs where it says [MASK]; of a word, the words that
+    mean the like. A model that was
     built with num_values answers with numbers.
     Files that cannot be read are named, the others still answered; the exit status is then 1.
     """

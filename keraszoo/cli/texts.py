@@ -12,6 +12,7 @@ CLASSES, TAGS = "classes", "tags"  # of a text, of each of its tokens
 VALUES, STEPS = "values", "steps"  # numbers for a text, for each of its tokens
 WORDS = "words"  # that mean the like
 TEXT = "text"  # another text
+IN_PYTHON = {"question_answering": "answer(question, context)", "text_encoding": "features(texts)"}
 
 
 class Reader:
@@ -47,6 +48,12 @@ class Reader:
             if hasattr(self.model, verb):
                 yield from zip(texts, [TEXT] * len(texts), getattr(self.model, verb)(texts), strict=True)
                 return
+        task = self.model.card.get("task")
+        if task in ("masked_language_modeling", "next_sentence_prediction"):
+            yield from ((text, TEXT, filled(self.model, text)) for text in texts)
+            return
+        if task in IN_PYTHON:
+            raise ValueError(f"A model for {task} is asked in Python: keraszoo.load(FILE).{IN_PYTHON[task]}.")
         for text, said in zip(texts, self.model.predict(texts, verbose=0), strict=True):
             found = meaning(self.model, said)
             self.class_names = self.class_names or [str(i) for i in range(found.shape[-1])]
@@ -54,9 +61,19 @@ class Reader:
                 yield text, (VALUES if gives_values(self.model) else CLASSES), found
             else:
                 tokenizer = self.model.tokenizer
-                tokens = words_of(text) if tokenizer.kind == "given" else tokenizer.split(text)
+                by_word = tokenizer.kind == "given" or task == "token_classification"
+                tokens = words_of(text) if by_word else tokenizer.split(text)
                 pairs = list(zip(tokens, found, strict=False))
                 yield text, (STEPS if gives_values(self.model) else TAGS), pairs
+
+
+def filled(model, text):
+    """A text with the likeliest words in its blanks, each "[MASK]"."""
+    found, *rest = text.split("[MASK]")
+    for (guess,), after in zip(model.fill(text, 1), rest, strict=True):
+        found = found.rstrip() + guess.text[2:] if guess.text.startswith("##") else found + guess.text
+        found += after
+    return found
 
 
 def texts_in(given):
