@@ -28,9 +28,11 @@ class Step(Graph):
         for metric in self.metrics:
             if metric.name == "loss":
                 kernels.include(metric, loss * count, count)
+        logs = self.compute_metrics(x, y, y_pred, sample_weight)
+        del y_pred  # the loss keeps what its gradient needs
         if weights := self.trainable_weights:
             kernels.descend(self.optimizer, loss, weights)
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        return logs
 
     def fit(self, *args, callbacks=None, **kwargs):
         """`keras.Model.fit`, with its arguments."""
