@@ -92,6 +92,24 @@ def _tensorflow_batch_normalization(x, gamma, beta, epsilon, mean, variance):
     return y if len(x.shape) == 4 else tf.reshape(y, tf.shape(x)), mean, variance
 
 
+def takes_layer_normalization(x):
+    """Whether `layer_normalization` can take a tensor: one of float32, on torch."""
+    return is_concrete(x) and x.dtype == torch.float32
+
+
+def layer_normalization(x, gamma, beta, epsilon):
+    """Normalise over the last axis, then scale and shift. On torch only: the other backends trace Keras' own.
+
+    Ba, Kiros, Hinton 2016, https://arxiv.org/abs/1607.06450, equation 4.
+
+    Args:
+        x: (..., features), float32.
+        gamma, beta: (features,), float32, or None for one and zero.
+        epsilon: Added to the variance.
+    """
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], _tensor(gamma), _tensor(beta), epsilon)
+
+
 def instance_normalization(x, gamma=None, beta=None, epsilon=1e-5):
     """Normalise each channel of each image by itself, then scale and shift.
 

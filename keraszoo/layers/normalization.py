@@ -52,6 +52,12 @@ class LayerNormalization(Quick, keras.layers.LayerNormalization):
         returns: Shape of `x`, of the layer's compute dtype.
     """
 
+    def call(self, inputs):
+        last = self.axis in ([-1], [len(inputs.shape) - 1]) and not self.rms_scaling
+        if last and self.compute_dtype == "float32" and kernels.takes_layer_normalization(inputs):
+            return kernels.layer_normalization(inputs, self.gamma, self.beta, self.epsilon)
+        return super().call(inputs)
+
 
 @keras.saving.register_keras_serializable("keraszoo")
 class InstanceNormalization(Quick, keras.layers.Layer):

@@ -232,9 +232,9 @@ class TransformerBlock(layers.Layer):
 
     def branch(self, x, norm, f, training=None):
         """What `f` makes of `x`, added to it and normalised."""
-        if self.norm_first:
-            return x + self.drop(f(norm(x)), training=training)
-        return norm(x + self.drop(f(x), training=training))
+        y = f(norm(x)) if self.norm_first else f(x)
+        y = x + (self.drop(y, training=True) if training and self.drop.rate else y)
+        return y if self.norm_first else norm(y)
 
     def rest(self, x, memory=None, memory_mask=None, training=None):
         """All branches but the first."""
