@@ -24,9 +24,15 @@ def table():
         shape = " and ".join(sizes.replace(", ", "×") or "label" for sizes in inputs)
         lines.append(
             f"| `{card.name}` | {card.parameters:,} | {shape} | {card.task.replace('_', ' ')} "
-            f"| [{card.paper.removeprefix('https://')}]({card.paper}) |"
+            f"| [{short(card.paper)}]({card.paper}) |"
         )
     return "\n".join(lines) + "\n"
+
+
+def short(address):
+    """An address as a reader wants it: without what all have, and of a long one the site alone."""
+    address = address.removeprefix("https://")
+    return address if len(address) < 60 else address.split("/")[0]
 
 
 def filled(text):
