@@ -10,6 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 RUNS = {
+    "adapt.py": (
+        ["--embed-dim", "8", "--pretrain-epochs", "1", "--epochs", "1", "--test", "20"],
+        ["in_full.keras", "rank_4.keras", "checkpoint/model.keras", "comparison.csv"],
+        "rank 4: 292 of",
+    ),
     "recognise_digits.py": (["--epochs", "2"], ["lenet5.keras", "predictions.png"], "test accuracy"),
     "classify_images.py": (
         ["--model", "mlp", "--data", "digits", "--epochs", "1"],
@@ -91,21 +96,23 @@ RUNS = {
         ["unet/model.keras", "unet/curves.png", "unet/history.csv", "overlays/film.gif", "worst.png"],
         "IoU of circle",
     ),
+    "summarise.py": (
+        ["--count", "64", "--test", "10", "--embed-dim", "8", "--epochs", "1", "--beams", "2"],
+        ["model.keras", "curves.png", "history.csv", "said.txt", "comparison.csv", "attention.png"],
+        "first sentence",
+    ),
     "tag_words.py": (
         ["--count", "48", "--units", "4", "--epochs", "2", "--model", "gru"],
         ["tags.png", "in_both_directions/model.keras", "from_left_to_right/curves.png"],
         "each word's most frequent tag",
     ),
     "translate.py": (
-        ["--count", "200", "--test", "20", "--units", "16", "--epochs", "1", "--beams", "2"],
+        ["--model", "transformer_tiny", "--count", "200", "--test", "20", "--units", "16", "--epochs", "1"]
+        + ["--beams", "2"],
         [
-            *(
-                "attention.png",
-                "comparison.csv",
-                "with_attention/model.keras",
-                "without_attention/curves.png",
-            ),
-            *("with_attention/said.txt", "with_attention/history.csv"),
+            *("attention.png", "heads_cross.png", "heads_source.png", "heads_target.png", "comparison.csv"),
+            *("with_attention/model.keras", "without_attention/curves.png", "with_attention/said.txt"),
+            *("transformer_tiny/model.keras", "transformer_tiny/history.csv"),
         ],
         "with attention",
     ),

@@ -11,7 +11,7 @@ from keraszoo.layers import Dense
 from keraszoo.tasks import TASKS
 from keraszoo.training.lora import adapt, counts, merge
 
-NAMES = {"transformer_tiny": "qkv", "vit_tiny": "qkv", "bert_tiny": "hidden"}
+NAMES = {"gpt2_nano": "qkv", "bert_tiny": "hidden"}
 
 
 def values(model):
@@ -68,6 +68,25 @@ def test_what_learns_and_what_does_not(name):
         assert np.linalg.matrix_rank(now - kernels[layer.path], tol=1e-6) <= 2
     assert [w.path for w in model.trainable_weights] == learned
     model.fit(x, y, verbose=0)
+
+
+def test_what_was_compiled_before_is_forgotten():
+    model, x, _ = tiny("transformer_tiny")
+
+    def said():
+        free = predict(model, x)
+        free[..., [0, 2]] = -np.inf
+        written = model.written(list(x), length=6, temperature=0.0)
+        for tokens, row in zip(written, free.argmax(-1), strict=True):
+            np.testing.assert_array_equal(tokens, row[: len(tokens)])
+        return [tokens.tolist() for tokens in written]
+
+    before = said()
+    adapt(model, rank=2, targets=["qkv", "hidden", "output"])
+    shaken(model)
+    after = said()
+    merge(model)
+    assert said() == after != before
 
 
 def test_it_computes_what_keras_does():

@@ -5,6 +5,7 @@ Hu et al. 2021, https://arxiv.org/abs/2106.09685. Where a dense layer computes `
 nothing has changed when nothing was learned.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -117,5 +118,8 @@ def denses(model, names=None):
 
 
 def compile_anew(model):
-    """Compile a model as it is compiled, with a fresh optimizer on the weights that learn now."""
+    """Compile a model as it is compiled, with a fresh optimizer; forget functions compiled for the weights it had."""
+    for name in dir(type(model)):
+        if isinstance(getattr(type(model), name, None), functools.cached_property):
+            model.__dict__.pop(name, None)
     model.compile_from_config(model.get_compile_config())

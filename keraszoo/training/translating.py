@@ -4,6 +4,7 @@ In training, a translator sees the right words so far and foretells the next (te
 https://doi.org/10.1162/neco.1989.1.2.270); afterwards it sees its own.
 """
 
+import functools
 from functools import partial
 from typing import NamedTuple
 
@@ -325,13 +326,17 @@ class Translator(MultiPlayerModel):
         state = self.ask("remember", room)(padded(sources, length))
         return self.ask("following")(np.full(len(sources), START, "int32"), state)
 
+    @functools.cached_property
+    def asked(self):
+        """What `ask` has compiled."""
+        return {}
+
     def ask(self, method, *fixed):
         """A method, compiled, with what is `fixed` of its last arguments; logits to choose from come as NumPy arrays."""
-        held = self.__dict__.setdefault("_asked", {})  # not for Keras to track
-        if (method, fixed) not in held:
-            asked = getattr(self, method)
-            held[method, fixed] = compiled(lambda *given: asked(*given, *fixed), self.variables)
-        found = held[method, fixed]
+        if (method, fixed) not in self.asked:
+            asking = getattr(self, method)
+            self.asked[method, fixed] = compiled(lambda *given: asking(*given, *fixed), self.variables)
+        found = self.asked[method, fixed]
         if method != "following":
             return found
 
