@@ -298,30 +298,41 @@ def test_blanks_are_drawn_as_in_the_paper():
     ordinary = rng.integers(5, len(TOKENIZER), (200, 40)).astype("int32")
     rows = [np.array([2, *row[: 20 + i % 21], 3], "int32") for i, row in enumerate(ordinary)]
     drawn = Blanks(rows, tokenizer=TOKENIZER, batch_size=50, buckets=1, shuffle=True, seed=1)
-    hidden, x, weight = map(np.concatenate, zip(*[drawn[i] for i in range(4)], strict=True))
-    chosen = weight == 1
+    batches = [drawn[i] for i in range(4)]
+    hidden, places = map(np.concatenate, zip(*[batch[0] for batch in batches], strict=True))
+    tokens, weight = (np.concatenate([batch[i] for batch in batches]) for i in (1, 2))
+    x, chosen = hidden.copy(), np.zeros(hidden.shape, bool)
+    for row, at, given, each, found in zip(x, places, tokens, weight, chosen, strict=True):
+        row[at], found[at] = given, each == 1
+    known = {tuple(row[row > 0].tolist()) for row in x}
+    assert known == {tuple(row.tolist()) for row in rows}
     usual = x > 4
     np.testing.assert_array_equal(chosen.sum(1), np.round(0.15 * usual.sum(1)))
     assert not (chosen & ~usual).any() and (hidden == x)[~chosen].all()
     masked, kept = (hidden == 4)[chosen].mean(), (hidden == x)[chosen].mean()
     assert abs(masked - 0.8) < 0.03 and abs(kept - 0.1) < 0.03 and (hidden[usual] > 3).all()
     again = Blanks(rows, tokenizer=TOKENIZER, batch_size=50, buckets=1, shuffle=True, seed=1)
-    np.testing.assert_array_equal(again[0][0], drawn[0][0])
+    np.testing.assert_array_equal(again[0][0][0], drawn[0][0][0])
     again.epoch = 1
     first = {tuple(row): tuple(h) for row, h in zip(x, hidden, strict=True)}
-    assert sum(first[tuple(row)] != tuple(h) for h, row in zip(*again[0][:2], strict=True)) > 45
+    (h, at), given, _ = again[0]
+    row = h.copy()
+    np.put_along_axis(row, at, given, axis=1)
+    assert sum(first[tuple(r)] != tuple(v) for v, r in zip(h, row, strict=True)) > 45
     fixed = Blanks(rows, tokenizer=TOKENIZER, batch_size=50, buckets=1, seed=1, again=False)
-    before = fixed[0][0]
+    before = fixed[0][0][0]
     fixed.epoch = 1
-    np.testing.assert_array_equal(fixed[0][0], before)
+    np.testing.assert_array_equal(fixed[0][0][0], before)
     short = Blanks([np.array([2, 7, 3], "int32")], tokenizer=TOKENIZER, seed=0)
-    assert short[0][2][0, :3].tolist() == [0, 1, 0]  # one at least
+    assert short[0][0][1].tolist() == [[1]] and short[0][1:] == ([[7]], [[1]])  # one at least
 
 
 def test_the_loss_is_the_mean_over_chosen_places():
     model = blanks_model()
     texts = ["the cat sat on a mat and play", "a dog slept"] * 5
-    hidden, x, weight = model.read(texts, batch_size=10)[0]
+    (hidden, places), tokens, each = model.read(texts, batch_size=10)[0]
+    x, weight = hidden.copy(), np.zeros(hidden.shape, "float32")
+    np.put_along_axis(x, places, tokens, axis=1), np.put_along_axis(weight, places, each, axis=1)
     logits = model.predict(hidden, verbose=0).astype("float64")
     logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
     losses = -np.take_along_axis(logits, x[..., None], axis=-1)[..., 0]
@@ -359,11 +370,12 @@ def test_pairs_of_sentences_are_drawn_from_documents():
     shares = []
     for epoch in range(20):
         drawn.epoch = epoch
-        _, y, _ = drawn[0]
-        for first, second, other in zip(y["tokens"][:, 1], y["tokens"][:, 3], y["next"], strict=True):
+        (x, places), y, _ = drawn[0]
+        np.put_along_axis(x, places, y["tokens"], axis=1)
+        for first, second, other in zip(x[:, 1], x[:, 3], y["next"], strict=True):
             assert second == first + 1 if not other else second // 10 != first // 10
         shares.append(y["next"].mean())
-        assert sorted(y["tokens"][:, 1]) == [10 * d + s for d in range(1, 6) for s in range(3)]
+        assert sorted(x[:, 1]) == [10 * d + s for d in range(1, 6) for s in range(3)]
     assert len(set(shares)) > 1 and abs(np.mean(shares) - 0.5) < 0.1
 
 

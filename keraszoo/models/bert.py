@@ -28,7 +28,16 @@ from keraszoo.layers.transformer import TokenEmbedding, TransformerBlock
 from keraszoo.registry import register
 from keraszoo.tasks import TASKS
 from keraszoo.training.spans import likeliest
-from keraszoo.training.understanding import CLASSES, ENCODING, MASKED, NEXT, SPANS, TAGS, TextUnderstanding
+from keraszoo.training.understanding import (
+    CLASSES,
+    ENCODING,
+    MASKED,
+    NEXT,
+    SPANS,
+    TAGS,
+    TextUnderstanding,
+    is_pair,
+)
 
 SIZES = {  # section 3; below base, table 1 of Turc et al.
     "bert_tiny": dict(embed_dim=128, depth=2, num_heads=2),
@@ -91,6 +100,18 @@ class BERT(TextUnderstanding, Network):
                                    answer, or None where there is none
         text_encoding              nothing: such a model is not there to be fitted
     """
+
+    def __call__(self, inputs, *args, **kwargs):
+        """Keras' method. Of tokens and places, (batch, blanks), it gives the logits of these places only: the others are of no use."""
+        if is_pair(inputs):  # which Keras' own would refuse
+            return self.call(inputs, *args, **kwargs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """Keras' method, as above."""
+        if is_pair(inputs):
+            return self.filling(list(inputs), training=training)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
 
     @property
     def output_shape(self):
@@ -278,6 +299,16 @@ class BERT(TextUnderstanding, Network):
             return ops.stack([block.attention_weights(x, mask) for block, x in pairs], axis=1)
 
         return compiled(look, self.variables)
+
+    @functools.cached_property
+    def filling(self):
+        """The network with logits at some places only."""
+        places = keras.Input((None,), dtype="int32", name="places")
+        x = ops.take_along_axis(self.blocks[-1].output, ops.expand_dims(places, -1), axis=1)
+        x = self.get_layer("transform_norm")(self.get_layer("transform")(x))
+        logits = self.get_layer("offset")(self.get_layer("embedding")(x, reverse=True))
+        outputs = {**self.output, "tokens": logits} if self.task == NEXT else logits
+        return keras.Model([self.input, places], outputs)
 
     @functools.cached_property
     def filler(self):

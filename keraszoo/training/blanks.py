@@ -39,7 +39,10 @@ class Rows(Bucketed):
 
 
 class Blanks(Rows):
-    """Sequences with blanks, in batches `(x with blanks, x, weight)`: the weight is 1 at the places to fill in, else 0.
+    """Sequences with blanks, in batches `((x with blanks, places), tokens, weight)`.
+
+    Places, (count, blanks) int32, say where something was chosen, in ascending order; tokens, of the same shape, what
+    belongs there. The weight is 1, or 0 where a sequence has fewer blanks than others of its length.
 
     With labels `y` for whole sequences, batches are made for two heads, "tokens" and "next".
 
@@ -61,12 +64,18 @@ class Blanks(Rows):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(super().take(rows))
         rng = np.random.default_rng((self.seed, self.epoch if self.again else 0, 2, int(rows[0])))
         hidden, chosen = self.with_blanks(x, rng)
-        each = chosen.astype(keras.config.floatx())
+        places = np.argsort(~chosen, axis=1, kind="stable")[:, : self.most_blanks(x.shape[1])].astype("int32")
+        tokens, each = (np.take_along_axis(v, places, axis=1) for v in (x, chosen))
+        each = each.astype(keras.config.floatx())
         each = each if weight is None else each * weight[:, None]
         if y is None:
-            return hidden, x, each
+            return (hidden, places), tokens, each
         weight = np.ones(len(x), each.dtype) if weight is None else weight
-        return hidden, {"tokens": x, "next": y}, {"tokens": each, "next": weight}
+        return (hidden, places), {"tokens": tokens, "next": y}, {"tokens": each, "next": weight}
+
+    def most_blanks(self, length):
+        """Blanks of a sequence of a length, at most: the same for all batches of it."""
+        return int(max(1, np.round(self.share * length)))
 
     def with_blanks(self, x, rng):
         """Tokens, (count, time) int32, with blanks; and which were chosen, (count, time) bool. Section 3.1, task 1."""

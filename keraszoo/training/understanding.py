@@ -258,6 +258,7 @@ class TextUnderstanding:
                 f"{self.name} hides tokens behind a mask token, which its vocabulary has not: "
                 "keraszoo.text.Tokenizer.learn(texts, mask=True)."
             )
+        _ = self.filling  # made before a step is traced
         batching |= dict(tokenizer=reader, again=batching.get("seed") is not None)
         batching["seed"] = batching.get("seed") or 0
         if self.task == NEXT and y is None:
@@ -364,6 +365,7 @@ class TextUnderstanding:
 
     def check_inputs(self, x, prefix=""):
         """Refuse what are not token numbers, and rows of nothing but padding."""
+        x = x[0] if is_pair(x) else x
         checks.check_inputs(self, x, prefix)
         tokens = checks.array(keras.tree.flatten(x)[0])
         empty = (tokens == self.padding).all(axis=1)
@@ -383,6 +385,9 @@ class TextUnderstanding:
             raise ValueError(
                 f"{prefix}y is missing: {self.name} learns {self.task} from {WANTED[self.task]}."
             )
+        if is_pair(x):  # made here, with all that belongs to it
+            self.check_inputs(x, prefix)
+            return
         if self.task != SPANS:
             checks.check_batch(self, x, y, sample_weight, prefix)
             return
@@ -439,6 +444,11 @@ class TextUnderstanding:
             pad=self.padding,
             most=self.most_tokens,
         )
+
+
+def is_pair(x):
+    """Whether `x` is tokens with places, as `Blanks` has them."""
+    return isinstance(x, (list, tuple)) and len(x) == 2
 
 
 def spanned(answer, context, i):
