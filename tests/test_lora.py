@@ -73,20 +73,19 @@ def test_what_learns_and_what_does_not(name):
 def test_what_was_compiled_before_is_forgotten():
     model, x, _ = tiny("transformer_tiny")
 
-    def said():
-        free = predict(model, x)
-        free[..., [0, 2]] = -np.inf
-        written = model.written(list(x), length=6, temperature=0.0)
-        for tokens, row in zip(written, free.argmax(-1), strict=True):
-            np.testing.assert_array_equal(tokens, row[: len(tokens)])
-        return [tokens.tolist() for tokens in written]
+    def first():
+        """Logits of the first token, as `translate` has them; those of `predict` are the same."""
+        found, _ = model.begin(list(x), length=x.shape[1], room=6)
+        np.testing.assert_allclose(predict(model, x)[:, 0], found, atol=1e-5)
+        return found
 
-    before = said()
+    before = first()
     adapt(model, rank=2, targets=["qkv", "hidden", "output"])
     shaken(model)
-    after = said()
+    after = first()
     merge(model)
-    assert said() == after != before
+    np.testing.assert_allclose(first(), after, atol=1e-5)
+    assert np.abs(after - before).max() > 1e-2
 
 
 def test_it_computes_what_keras_does():
