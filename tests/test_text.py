@@ -158,6 +158,18 @@ def test_files_that_are_no_text_name_the_line(tmp_path):
         read(tmp_path / "text.gz")
 
 
+def test_tokens_are_shown_as_text():
+    bpe = Tokenizer.learn(["where is the café?"] * 3, kind="bpe", size=290)
+    assert [bpe.readable(n) for n in bpe.encode("where is the é")] == ["where", "is", "the", "␣", "é"]
+    assert [bpe.readable(n) for n in bpe.encode("à")] == [
+        "Ã",
+        "ł",
+    ]  # two bytes that were not learned together
+    assert bpe.readable(bpe.end) == "[END]"
+    words = Tokenizer.learn(["where is the café?"])
+    assert [words.readable(n) for n in words.encode("the café?")] == ["the", "café", "?"]
+
+
 def sequences(count, seed=0):
     rng = np.random.default_rng(seed)
     return [np.full(rng.integers(1, 60), i + 1, "int32") for i in range(count)]

@@ -152,7 +152,7 @@ class BERT(TextUnderstanding, Network):
         order = np.delete(np.arange(len(reader)), never)
         best = [order[np.argsort(-row[order], kind="stable")[:k]] for row in shares]
         return [
-            [Guess(reader.id_to_token(n), float(row[n])) for n in found]
+            [Guess(reader.readable(n), float(row[n])) for n in found]
             for row, found in zip(shares, best, strict=True)
         ]
 

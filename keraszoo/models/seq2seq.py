@@ -148,8 +148,8 @@ class Seq2Seq(Translator):
         memory, states = self.encoded(padded)
         weights = ops.convert_to_numpy(self.decoder(given[None], memory, states)[1])[0, :, : len(source)]
         return Alignment(
-            [reader.id_to_token(n) for n in source],
-            [writer.id_to_token(n) for n in (*target, END)],
+            [reader.readable(n) for n in source],
+            [writer.readable(n) for n in (*target, END)],
             weights[:, ::-1] if self.reverse else weights,
         )
 

@@ -185,8 +185,8 @@ class Transformer(Translator):
         else:
             (target,) = self.encode([translation], "translation", writer)
         given = np.concatenate([[START], target]).astype("int32")
-        read = [reader.id_to_token(n) for n in source]
-        known, said = ([writer.id_to_token(n) for n in tokens] for tokens in (given, (*target, END)))
+        read = [reader.readable(n) for n in source]
+        known, said = ([writer.readable(n) for n in tokens] for tokens in (given, (*target, END)))
         columns, rows = {"cross": (read, said), "source": (read, read), "target": (known, said)}[kind]
         weights = self.ask("maps")(source[None], given[None])[kind]
         return Alignment(columns, rows, ops.convert_to_numpy(weights)[:, 0])

@@ -116,6 +116,16 @@ class Tokenizer:
         """The token of a number, or None."""
         return self._tokenizer.id_to_token(int(number))
 
+    def readable(self, number):
+        """A token as a reader wants it: of byte pairs the text, where their bytes are whole characters; "␣" for blanks."""
+        from tokenizers import decoders
+
+        token = self.id_to_token(number)
+        if not isinstance(self._tokenizer.decoder, decoders.ByteLevel):
+            return token
+        text = self._tokenizer.decode([int(number)], skip_special_tokens=False).strip()
+        return token if "\N{REPLACEMENT CHARACTER}" in text else text or "␣"
+
     def encode(self, text, start=False, end=False):
         """The token numbers of a text, a list of int.
 

@@ -189,7 +189,7 @@ class TextUnderstanding:
 
     def tokens_of(self, sequence):
         """The tokens of a sequence; its numbers, if there is no vocabulary."""
-        return [self.tokenizer.id_to_token(n) for n in sequence] if self.tokenizer else sequence.tolist()
+        return [self.tokenizer.readable(n) for n in sequence] if self.tokenizer else sequence.tolist()
 
     # To batches
 
