@@ -20,7 +20,7 @@ import keraszoo
 
 EMBEDDED = {"requests": dict(count=1200), "apples": dict(count=400), "wishes": dict(count=600)}
 SUITS = {  # how a task is learned
-    "requests": dict(labels=24, epochs=30, batch_size=8),
+    "requests": dict(labels=12, epochs=30, batch_size=8),
     "apples": dict(labels=24, epochs=30, batch_size=8),
     "wishes": dict(labels=48, epochs=30, batch_size=8),
     "imdb_reviews": dict(epochs=4),
@@ -55,7 +55,10 @@ def parse():
     parser.add_argument("--labels", type=int, help="labelled texts to fine-tune on; else what suits the task")
     parser.add_argument("--tune-epochs", type=int, help="of fine-tuning; else what suits the task")
     parser.add_argument("--tune-rate", type=float, default=5e-4, help="highest learning rate of fine-tuning")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="fine-tune with so many seeds, and take the mean"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of pre-training")
     parser.add_argument("--out", type=Path, default=Path("runs/fill_the_blank"))
     return parser.parse_args()
 
@@ -175,7 +178,7 @@ TASKS = {  # of a data set: our task, and how it is judged
 }
 
 
-def tune(options, model, data, way):
+def tune(options, model, data, way, seed):
     """Scores on the test part of a task after learning from labels, beginning with what a model knows, or with nothing."""
     import keras
 
@@ -185,8 +188,9 @@ def tune(options, model, data, way):
     (x, y), names = data.train, data.class_names
     if names and OUT_OF_SCOPE in names:
         x, y, names = in_scope(data, data.train)
-    x, y = x[:labels], y[:labels]
-    keras.utils.set_random_seed(options.seed)
+    few = np.random.default_rng(seed).permutation(len(x))[:labels]
+    x, y = ([part[i] for i in few] for part in (x, y))
+    keras.utils.set_random_seed(seed)
     if way == SCRATCH:  # the same net, with weights of its own
         card, tokenizers = model.card, model.tokenizers
         model = type(model).from_config(model.get_config())
@@ -239,8 +243,10 @@ def main():
     table = {}
     for data in tasks:
         for way in (PRETRAINED, SCRATCH):
-            for score, value in tune(options, model, data, way).items():
-                table.setdefault((data.name, score), {})[way] = value
+            runs = [tune(options, model, data, way, seed) for seed in range(options.seeds)]
+            for score in runs[0]:
+                mean = float(np.mean([run[score] for run in runs]))
+                table.setdefault((data.name, score), {})[way] = mean
     tell(options, table)
 
 
