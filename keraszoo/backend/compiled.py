@@ -51,7 +51,16 @@ def compiled(fn, variables, spent=()):
 
     @functools.wraps(fn)
     def eager(*arguments):
-        with torch.no_grad():
-            return fn(*keras.tree.map_structure(keras.ops.convert_to_tensor, arguments, none_is_leaf=False))
+        with torch.inference_mode():
+            return fn(*map(tensors, arguments))
 
     return eager
+
+
+def tensors(value):
+    """A structure of arrays as one of tensors of torch; what is one already, or None, stays."""
+    if value is None or isinstance(value, torch.Tensor):
+        return value
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(tensors, value))
+    return keras.ops.convert_to_tensor(value)

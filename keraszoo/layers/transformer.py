@@ -330,16 +330,17 @@ class TokenEmbedding(layers.Layer):
         self.positions_initializer = keras.initializers.get(positions_initializer or initializer)
 
     def build(self, shape):
-        tokens, embed_dim = self.size
-        self.embeddings = self.add_weight(name="tokens", shape=self.size, initializer=self.initializer)
+        _, embed_dim = self.size
+
+        def vectors(name, count, initializer):
+            shape = (count, embed_dim)
+            return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
+
+        self.embeddings = vectors("tokens", self.size[0], self.initializer)
         if self.kind == "learned":
-            self.places = self.add_weight(
-                name="positions", shape=(self.max_length, embed_dim), initializer=self.positions_initializer
-            )
+            self.places = vectors("positions", self.max_length, self.positions_initializer)
         if self.kinds:
-            self.sorts = self.add_weight(
-                name="segments", shape=(self.kinds, embed_dim), initializer=self.initializer.clone()
-            )
+            self.sorts = vectors("segments", self.kinds, self.initializer.clone())
 
     def call(self, tokens, segments=None, positions=None, reverse=False):
         if reverse:
@@ -350,14 +351,14 @@ class TokenEmbedding(layers.Layer):
         x = x + self.place(positions, ops.shape(tokens)[1])
         if self.kinds:
             x = x + (self.sorts[0] if segments is None else ops.take(self.sorts, segments, axis=0))
-        return x
+        return ops.cast(x, self.compute_dtype)
 
     def place(self, positions, time):
         """The vectors of places, or of the first ones."""
         if self.kind == "learned":
             return self.places[:time] if positions is None else ops.take(self.places, positions, axis=0)
         positions = ops.arange(time) if positions is None else positions
-        return ops.cast(sines(positions, self.size[1]), self.compute_dtype)
+        return sines(positions, self.size[1])
 
     def compute_output_shape(self, shape, reverse=False):
         return (*shape[:-1], self.size[0]) if reverse else (*shape, self.size[1])
@@ -378,6 +379,8 @@ def sines(positions, embed_dim):
 def split(x, parts, num_heads):
     """(batch, time, parts * embed_dim) as a list of `parts`, each (batch, heads, time, features)."""
     batch, time, width = ops.shape(x)
+    if kernels.is_concrete(x):
+        return x.view(batch, time, parts, num_heads, -1).permute(2, 0, 3, 1, 4).unbind()
     x = ops.reshape(x, (batch, time, parts, num_heads, width // parts // num_heads))
     return ops.unstack(ops.transpose(x, (2, 0, 3, 1, 4)))
 
@@ -385,6 +388,8 @@ def split(x, parts, num_heads):
 def joined(y):
     """(batch, heads, time, features) as (batch, time, heads * features)."""
     batch, heads, time, features = ops.shape(y)
+    if kernels.is_concrete(y):
+        return y.transpose(1, 2).reshape(batch, time, heads * features)
     return ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (batch, time, heads * features))
 
 

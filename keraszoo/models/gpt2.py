@@ -105,12 +105,12 @@ class GPT2(LanguageModel, Network):
         """
         embedding, norm = self.get_layer("embedding"), self.get_layer("norm")
         places = ops.expand_dims(at - first, 1) + ops.arange(tokens.shape[1], dtype="int32")
-        x = embedding(tokens, positions=ops.maximum(places, 0))
+        x = embedding.call(tokens, positions=ops.maximum(places, 0))
         after = []
         for block, held in zip(self.blocks, past, strict=True):
             x, held = block.go_on(x, held, at, first)
             after.append(held)
-        return embedding(norm(x[:, -1:]), reverse=True)[:, 0], after
+        return embedding.call(norm(x[:, -1:]), reverse=True)[:, 0], after
 
     @functools.cached_property
     def reader(self):
