@@ -4,8 +4,10 @@ import gzip
 import json
 
 import pytest
+from click.testing import CliRunner
 
 import keraszoo
+from keraszoo.cli import main
 from keraszoo.data.sentences import CUES
 from keraszoo.diagnostics import by_source, lead, rouge
 
@@ -47,3 +49,18 @@ def test_abstracts_from_a_folder(tmp_path, monkeypatch):
     assert data.train[0] == ["We do it.\nIt works."] * 4 and data.train[1][:2] == ["It works.", "We did it."]
     assert by_source(*data.test)[1] == [["It works.", "We did it."] * 2]
     assert data.vocabulary(300).kind == "bpe"
+
+
+def test_the_command_line_trains_one_that_summarises_at_a_rate_of_its_own(tmp_path):
+    sizes = [
+        part for size in ("embed_dim=8", "num_heads=2", "depth=1", "length=4") for part in ("--set", size)
+    ]
+    arguments = ["--data", "reports", "--smoke", "--learning-rate", "0.01", "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(main, ["train", "transformer_tiny", *arguments, *sizes])
+    assert done.exit_code == 0, done.output
+    model = keraszoo.load(tmp_path / "run" / "best.keras")
+    assert model.card["task"] == "summarization" and float(model.optimizer.learning_rate) == pytest.approx(
+        0.01
+    )
+    assert model.optimizer["translator"].beta_2 == 0.98
+    assert isinstance(model.summarise(["the news of today : my uncle sold a map ."])[0], str)

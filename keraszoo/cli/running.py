@@ -194,9 +194,34 @@ def build(options, loaded, purpose):
         if given := ", ".join(f"{key}={value!r}" for key, value in options["settings"].items()):
             raise ValueError(f"{options['name']} cannot be built with {given}: {error}") from error
         raise
-    if options["learning_rate"] is not None:
-        model.optimizer.learning_rate = options["learning_rate"]
+    set_rate(model, options["learning_rate"])
     return model
+
+
+def set_rate(model, rate):
+    """Let a model learn at another rate than it was compiled with, be that a number or a schedule; None leaves it."""
+    optimizer = model.optimizer
+    if rate is None:
+        return
+    scheduled = [
+        isinstance(each.get_config()["learning_rate"], dict)
+        for each in getattr(optimizer, "optimizers", [optimizer])
+    ]
+    if not any(scheduled):
+        optimizer.learning_rate = rate
+        return
+    found = model.get_compile_config()
+    replace_rates(found["optimizer"], rate)
+    model.compile_from_config(found)
+
+
+def replace_rates(config, rate):
+    """Put a rate in place of every learning rate in the configuration of an optimizer, or of several."""
+    for key, value in config.items():
+        if key == "learning_rate":
+            config[key] = rate
+        elif isinstance(value, dict):
+            replace_rates(value, rate)
 
 
 TEXTS = {  # what a model for texts of a task is for, and what its builder must be told
@@ -222,8 +247,7 @@ def reader(options, loaded):
         class_names=loaded.class_names,
         **{**config, **options["settings"]},
     )
-    if options["learning_rate"] is not None:
-        model.optimizer.learning_rate = options["learning_rate"]
+    set_rate(model, options["learning_rate"])
     return model
 
 
