@@ -9,7 +9,7 @@ import keraszoo
 from keraszoo import registry
 from keraszoo.layers import Dense
 from keraszoo.tasks import TASKS
-from keraszoo.training.lora import adapt, counts, merge
+from keraszoo.training.lora import adapt, counts, every_layer, merge
 
 NAMES = {"gpt2_nano": "qkv", "bert_tiny": "hidden"}
 
@@ -43,7 +43,7 @@ def test_what_learns_and_what_does_not(name):
     learned, targets = [w.path for w in model.trainable_weights], (NAMES[name],)
     found = adapt(model, rank=2, targets=targets)
     np.testing.assert_array_equal(predict(model, x), said)  # nothing is learned yet
-    layers = [layer for layer in model._flatten_layers() if layer.name == NAMES[name]]
+    layers = [layer for layer in every_layer(model) if layer.name == NAMES[name]]
     narrow = sum(2 * sum(layer._kernel.shape) for layer in layers)
     heads = [layer for layer in model.layers if isinstance(layer, Dense)]
     rest = sum(np.prod(w.shape, dtype=int) for layer in heads for w in layer.weights)

@@ -59,7 +59,7 @@ def adapt(model, rank=8, targets=ATTENTION, alpha=None, heads=None):
     if heads is None:
         heads = [layer.name for layer in model.layers if isinstance(layer, Dense) and layer not in chosen]
     heads = [heads] if isinstance(heads, str) else list(heads)
-    names = {layer.name for layer in model._flatten_layers(include_self=False)}
+    names = {layer.name for layer in every_layer(model)}
     if lost := [name for name in heads if name not in names]:
         raise ValueError(f"heads names {lost[0]!r}, but {model.name} has no such layer.")
     apply(model, rank, targets, rank if alpha is None else alpha, heads)
@@ -101,7 +101,7 @@ def apply(model, rank, targets, alpha, heads):
             layer.enable_lora(rank)
         layer.lora_alpha = alpha
     learning = {id(w) for layer in denses(model, targets) for w in (layer.lora_kernel_a, layer.lora_kernel_b)}
-    for layer in model._flatten_layers(include_self=False):
+    for layer in every_layer(model):
         if layer.name in heads:
             learning |= {id(w) for w in layer.weights}
     frozen = [v for v in before if id(v) not in learning]
@@ -111,9 +111,14 @@ def apply(model, rank, targets, alpha, heads):
     model.adapter = dict(rank=rank, targets=list(targets), alpha=alpha, heads=list(heads))
 
 
+def every_layer(model):
+    """All layers in a model, those inside of others too. The name is Keras' own; tests/test_lora.py fails if it changes."""
+    return list(model._flatten_layers(include_self=False))
+
+
 def denses(model, names=None):
     """All dense layers of ours in a model, or those of some names."""
-    found = [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, Dense)]
+    found = [layer for layer in every_layer(model) if isinstance(layer, Dense)]
     return [layer for layer in found if names is None or layer.name in names]
 
 
