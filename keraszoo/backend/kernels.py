@@ -395,7 +395,9 @@ def attention_weights(query, key, mask=None, causal=False):
         mask = past if mask is None else ops.logical_and(mask, past)
     if mask is not None:
         scores = ops.where(mask, scores, -1e30)
-    return ops.softmax(scores) if scores.shape[-1] != 1 else ops.ones_like(scores)  # of which Keras would warn
+    if scores.shape[-1] == 1:  # of whose softmax Keras would warn
+        return ops.ones_like(scores)
+    return ops.softmax(scores)
 
 
 def _tensor(weight):
