@@ -29,7 +29,7 @@ SUITS = {  # what is learned from each set in minutes on two cores
         length=24,
         vocabulary=4000,
         dropout=0.1,
-        warmup=1000,
+        warmup=500,
     ),
 }
 OTHERWISE = dict(vocabulary=None, dropout=0.0)
