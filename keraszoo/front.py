@@ -129,14 +129,15 @@ def build(
         preprocessing=preprocessing is not None,
         class_names=class_names,
     )
-    if size := arguments.get("vocabulary_size"):
-        context = {**defaults(builder), **arguments}.get("context")
+    whole = {**defaults(builder), **arguments}
+    if size := whole.get("vocabulary_size"):
+        context = whole.get("context")
         most = min(filter(None, (max_length, context)), default=None)
         model.card |= dict(tokens=as_plain(size), max_length=most, too_long=too_long)
         model.card |= dict(context=context) if context else {}
     model.tokenizers = tokenizers
     recipe = found.recipe if task in (None, found.task) else plain(found.recipe)
-    model.compile(**purpose.scoring({**defaults(builder), **arguments}, **recipe))
+    model.compile(**purpose.scoring(whole, **recipe))
     if weights is not None and folder is None:
         load_own_weights(model, Path(weights))
     return model

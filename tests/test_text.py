@@ -170,6 +170,16 @@ def test_tokens_are_shown_as_text():
     assert [words.readable(n) for n in words.encode("the café?")] == ["the", "café", "?"]
 
 
+def test_token_numbers_are_checked_against_a_usual_vocabulary_too():
+    model = keraszoo.build("gpt2_nano", embed_dim=8, depth=1, num_heads=1)
+    usual = keraszoo.build("neural_ngram", embed_dim=2, units=2)
+    for each, most in ((model, 256), (usual, usual.output_shape[-1])):
+        with pytest.raises(ValueError, match=f"from 0 to {most - 1}"):
+            each.predict(np.full((1, 6), most, "int32"), verbose=0)
+    with pytest.raises(ValueError, match="129 tokens in a row; gpt2_nano takes 128 at most"):
+        model.predict(np.zeros((1, 129), "int32"), verbose=0)
+
+
 def sequences(count, seed=0):
     rng = np.random.default_rng(seed)
     return [np.full(rng.integers(1, 60), i + 1, "int32") for i in range(count)]
