@@ -3,11 +3,15 @@
 Keras imports TensorFlow, if it is installed, when it saves or loads a file, whatever the backend,
 and TensorFlow then writes to standard error from C++, past its own `TF_CPP_MIN_LOG_LEVEL`. A finder
 in `sys.meta_path` waits for that import; nothing is imported earlier than it would be.
+
+Later it warns of Keras' steps that are traced often. It counts those of all models as one, and texts of other lengths,
+which come in few: nothing is wrong.
 """
 
 import contextlib
 import importlib.abc
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
@@ -41,9 +45,16 @@ class QuietTensorFlow(importlib.abc.MetaPathFinder):
             def exec_module(module):
                 with quiet():
                     execute(module)
+                logging.getLogger("tensorflow").addFilter(concerns_someone)
 
             spec.loader.exec_module = exec_module
         return spec
+
+
+def concerns_someone(record):
+    """Whether a line that TensorFlow logs is other than that Keras' steps are traced often."""
+    said = record.getMessage()
+    return not ("triggered tf.function retracing" in said and "TensorFlowTrainer" in said)
 
 
 @contextlib.contextmanager
