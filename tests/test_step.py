@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+import keraszoo
 from keraszoo.backend import kernels
 from keraszoo.backend.autodiff import value_and_grad
 from keraszoo.layers import (
@@ -462,3 +463,19 @@ def test_a_rectifier_leaves_alone_what_a_hook_has_seen():
         convolution.register_forward_hook(lambda layer, taken, given: seen.append(given))
         model(tensor(2, 4, 4, 2), training=True)
         assert seen[0].min() < 0
+
+
+def test_stock_metrics_leave_the_weights_of_samples_as_they_are():
+    """They multiply weights by a mask, which the gradient of the loss needs as they were."""
+    found = []
+    for metrics in ([], [keras.metrics.SparseCategoricalAccuracy()]):
+        model = keraszoo.build(
+            "gru", vocabulary_size=9, num_classes=3, units=4, embed_dim=4, return_sequences=True, seed=1
+        )
+        model.compile(
+            "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), weighted_metrics=metrics
+        )
+        x = np.array([[3, 4, 5, 0], [6, 7, 0, 0]], "int32")
+        model.train_on_batch(x, x % 3, np.full((2, 4), 0.5, "float32"))
+        found.append(np.concatenate([keras.ops.convert_to_numpy(w).ravel() for w in model.trainable_weights]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)

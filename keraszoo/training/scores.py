@@ -8,7 +8,6 @@ for, one kernel does. Arguments and numbers are Keras' own.
 import math
 
 import keras
-from keras import ops
 
 from keraszoo.backend import kernels
 
@@ -46,6 +45,4 @@ class SparseCategoricalAccuracy(keras.metrics.SparseCategoricalAccuracy):
             each = math.prod(y_true.shape[1:])  # a sample of several labels counts as one
             kernels.include(self, kernels.right(y_true, y_pred) / each, len(y_true))
         else:
-            # A copy: on torch Keras multiplies weights by a mask where they lie, and the loss' gradient may need them yet.
-            weight = None if sample_weight is None else ops.copy(sample_weight)
-            super().update_state(y_true, y_pred, weight)
+            super().update_state(y_true, y_pred, sample_weight)

@@ -8,6 +8,7 @@ sample weights, metrics, loss scaling, clipping, accumulation.
 """
 
 import keras
+from keras import ops
 
 from keraszoo.backend import kernels
 from keraszoo.training.graph import Graph
@@ -28,7 +29,9 @@ class Step(Graph):
         for metric in self.metrics:
             if metric.name == "loss":
                 kernels.include(metric, loss * count, count)
-        logs = self.compute_metrics(x, y, y_pred, sample_weight)
+        # Keras' metrics multiply weights by a mask where they lie, and the gradient of the loss may need them yet.
+        copied = keras.tree.map_structure(ops.copy, sample_weight, none_is_leaf=False)
+        logs = self.compute_metrics(x, y, y_pred, copied)
         del y_pred  # the loss keeps what its gradient needs
         if weights := self.trainable_weights:
             kernels.descend(self.optimizer, loss, weights)
