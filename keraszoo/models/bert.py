@@ -27,6 +27,7 @@ from keraszoo.layers import Dense, Dropout, LayerNormalization
 from keraszoo.layers.transformer import TokenEmbedding, TransformerBlock
 from keraszoo.registry import register
 from keraszoo.tasks import TASKS
+from keraszoo.text.generation import log_softmax
 from keraszoo.training.spans import likeliest
 from keraszoo.training.understanding import (
     CLASSES,
@@ -145,9 +146,7 @@ class BERT(TextUnderstanding, Network):
         if len(tokens) > self.most_tokens:
             raise ValueError(f"text has {len(tokens)} tokens; {self.name} reads {self.most_tokens} at most.")
         (said,) = self.asked([tokens], self.filler)
-        logits = said[np.flatnonzero(tokens == reader.mask)].astype("float64")
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        shares = powers / powers.sum(axis=-1, keepdims=True)
+        shares = np.exp(log_softmax(said[np.flatnonzero(tokens == reader.mask)].astype("float64")))
         never = [n for n in (reader.pad, reader.unknown, start, end, reader.mask) if n is not None]
         order = np.delete(np.arange(len(reader)), never)
         best = [order[np.argsort(-row[order], kind="stable")[:k]] for row in shares]

@@ -131,19 +131,23 @@ class Reading:
         Raises:
             ValueError: One is longer, and the model was built with `too_long="refuse"`.
         """
+        self.warn_of_long([len(sequence) for sequence in sequences], name)
+        return [sequence[: self.most_tokens] for sequence in sequences]
+
+    def warn_of_long(self, lengths, name):
+        """Warn of texts that are cut, or refuse them, as the model was built to do."""
         most = self.most_tokens
-        long = [i for i, sequence in enumerate(sequences) if most and len(sequence) > most]
+        long = [i for i, length in enumerate(lengths) if most and length > most]
         if long and self.card.get("too_long") == "refuse":
             raise ValueError(
-                f"{name}[{long[0]}] has {len(sequences[long[0]])} tokens; {self.name} reads {most} at most, and was "
-                'built with too_long="refuse".'
+                f"{name}[{long[0]}] has {lengths[long[0]]} tokens; {self.name} reads {most} at most, and was built with "
+                'too_long="refuse".'
             )
         if long:
             warnings.warn(
-                f"{len(long)} of {len(sequences)} texts have more than {most} tokens; what comes after is cut off.",
-                stacklevel=5,
+                f"{len(long)} of {len(lengths)} texts have more than {most} tokens; what comes after is cut off.",
+                stacklevel=6,
             )
-        return [sequence[:most] for sequence in sequences] if long else sequences
 
     def labels(self, y, sequences):
         """Labels as numbers: an array, or a list of arrays where each token has one.

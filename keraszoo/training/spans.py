@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keraszoo.text.generation import log_softmax
+
 
 class Window(NamedTuple):
     """A question with a piece of its context."""
@@ -63,15 +65,9 @@ def likeliest(window, start, end, longest):
     Returns:
         Its probability, and its first and last token in the context.
     """
-    start, end = (shares(np.asarray(v, "float64")[: len(window.tokens)]) for v in (start, end))
+    start, end = (np.exp(log_softmax(np.asarray(v, "float64")[: len(window.tokens)])) for v in (start, end))
     inside = slice(window.offset, window.offset + window.count)
     both = start[inside, None] * end[None, inside]
     both = np.tril(np.triu(both), longest - 1)
     first, last = np.unravel_index(both.argmax(), both.shape)
     return float(both[first, last]), int(first) + window.begin, int(last) + window.begin
-
-
-def shares(logits):
-    """The softmax of logits, (count,)."""
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()

@@ -3,8 +3,6 @@
 What such a model answers depends on its task; see `keraszoo.models.bert.BERT`.
 """
 
-import warnings
-
 import keras
 import numpy as np
 from keras import ops
@@ -135,21 +133,6 @@ class TextUnderstanding:
         sizes[1:] = [min(size, room - sizes[0]) for size in sizes[1:]]
         pieces = [v for part, size in zip(parts, sizes, strict=True) for v in (part[:size], [end])]
         return np.concatenate([[start], *pieces]).astype("int32")
-
-    def warn_of_long(self, lengths, name):
-        """Warn of texts that are cut, or refuse them, as the model was built to do."""
-        most = self.most_tokens
-        long = [i for i, length in enumerate(lengths) if length > most]
-        if long and self.card.get("too_long") == "refuse":
-            raise ValueError(
-                f"{name}[{long[0]}] has {lengths[long[0]]} tokens; {self.name} reads {most} at most, and was built with "
-                'too_long="refuse".'
-            )
-        if long:
-            warnings.warn(
-                f"{len(long)} of {len(lengths)} texts have more than {most} tokens; what is too much is cut off.",
-                stacklevel=5,
-            )
 
     def tagged(self, texts, name="x"):
         """Words as token numbers: a list of sequences, and for each the places of the first tokens of its words.
