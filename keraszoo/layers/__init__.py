@@ -3,6 +3,7 @@ from keraszoo.layers.augmentation import PCAColorShift as PCAColorShift
 from keraszoo.layers.augmentation import RandomAffine as RandomAffine
 from keraszoo.layers.augmentation import TenCrop as TenCrop
 from keraszoo.layers.augmentation import color_covariance as color_covariance
+from keraszoo.layers.cameras import Camera as Camera
 from keraszoo.layers.coding import BernoulliLoss as BernoulliLoss
 from keraszoo.layers.coding import Corruption as Corruption
 from keraszoo.layers.contrast import GlobalContrastNormalization as GlobalContrastNormalization
