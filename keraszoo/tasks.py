@@ -12,7 +12,11 @@ from keraszoo.layers.tree import NodeAccuracy, NodeCrossentropy, RootAccuracy
 from keraszoo.text.trees import Tree, flatten
 from keraszoo.training.optimizers import SGD, Adam, AdamW
 from keraszoo.training.schedules import Noam
-from keraszoo.training.scores import SparseCategoricalAccuracy, SparseCategoricalCrossentropy
+from keraszoo.training.scores import (
+    PeakSignalToNoiseRatio,
+    SparseCategoricalAccuracy,
+    SparseCategoricalCrossentropy,
+)
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 LOSSES = {
@@ -346,6 +350,44 @@ class Trees(Task):
 
 
 @dataclass(frozen=True)
+class Views(Task):
+    """As `Task`, for models that say what is seen along rays of light."""
+
+    gives: str = "cameras and images"  # to fit on
+    verb: str = "render(camera)"
+
+    def scoring(self, config=None, optimizer="adam", learning_rate=1e-3, decay_steps=None, **arguments):
+        """As of `Task`; the learning rate falls to a tenth in each `decay_steps`, if they are given."""
+        if decay_steps:
+            learning_rate = keras.optimizers.schedules.ExponentialDecay(learning_rate, decay_steps, 0.1)
+        return dict(
+            optimizer=OPTIMIZERS[optimizer](learning_rate=learning_rate, **arguments),
+            loss={name: LOSSES[self.targets]() for name in ("coarse", "color")},
+            metrics={"color": [PeakSignalToNoiseRatio(name="psnr")]},
+        )
+
+    def example(self, count, **config):
+        """A batch of rays from around the middle of the scene, with colours.
+
+        Returns:
+            x: (count, 6), float32: origins four units away, and directions to the middle or near it.
+            y: (count, 3), float32, in [0, 1].
+        """
+        rng = np.random.default_rng(count)
+        outward = rng.normal(size=(count, 3))
+        outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+        inward = 0.1 * rng.normal(size=(count, 3)) - outward
+        return np.concatenate([4 * outward, inward], axis=1).astype("float32"), rng.random(
+            (count, 3), "float32"
+        )
+
+    def memorises(self, model, x, y, epochs=400):
+        """As of `Task`, at a rate that suits four rays, whatever schedule the model was built with."""
+        model.compile(**self.scoring(learning_rate=3e-3))
+        return super().memorises(model, x, y, epochs)
+
+
+@dataclass(frozen=True)
 class Game:
     """As `Task`, for models in which several players learn, each with a loss of its own."""
 
@@ -542,6 +584,7 @@ TASKS = {
     "image_segmentation": Pixels("a class for every pixel, or several answers at once", "categories"),
     "language_modeling": Language("the token that comes next, at each place of a text", "categories"),
     "image_reconstruction": Reconstruction("the image itself, by way of a code", "values"),
+    "view_synthesis": Views("a scene from elsewhere, learned from photographs of it", "values"),
     "masked_image_modeling": Game(
         "what is hidden of an image, from what is visible", "images", verb="reconstruct(images)"
     ),

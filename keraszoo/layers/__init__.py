@@ -27,6 +27,12 @@ from keraszoo.layers.padding import ReflectionPadding2D as ReflectionPadding2D
 from keraszoo.layers.patches import MaskTokens as MaskTokens
 from keraszoo.layers.patches import PatchEmbedding as PatchEmbedding
 from keraszoo.layers.preprocessing import preprocessing as preprocessing
+from keraszoo.layers.rays import CameraRays as CameraRays
+from keraszoo.layers.rays import HierarchicalSampling as HierarchicalSampling
+from keraszoo.layers.rays import PointsOnRays as PointsOnRays
+from keraszoo.layers.rays import PositionalEncoding as PositionalEncoding
+from keraszoo.layers.rays import StratifiedSampling as StratifiedSampling
+from keraszoo.layers.rays import VolumeRendering as VolumeRendering
 from keraszoo.layers.recurrent import GRU as GRU
 from keraszoo.layers.recurrent import LSTM as LSTM
 from keraszoo.layers.recurrent import JordanRNN as JordanRNN

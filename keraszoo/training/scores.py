@@ -1,4 +1,4 @@
-"""Keras' cross-entropy and accuracy for one of several classes, in fewer operations on torch.
+"""Keras' cross-entropy and accuracy for one of several classes, in fewer operations on torch; and how near images are.
 
 Keras casts the labels to floats and back, reduces in five steps and looks for weights, masks and
 ranks at each batch; on torch that takes as long as a small layer. Where there is nothing to look
@@ -8,6 +8,7 @@ for, one kernel does. Arguments and numbers are Keras' own.
 import math
 
 import keras
+from keras import ops
 
 from keraszoo.backend import kernels
 
@@ -46,3 +47,19 @@ class SparseCategoricalAccuracy(keras.metrics.SparseCategoricalAccuracy):
             kernels.include(self, kernels.right(y_true, y_pred) / each, len(y_true))
         else:
             super().update_state(y_true, y_pred, sample_weight)
+
+
+@keras.saving.register_keras_serializable("keraszoo")
+class PeakSignalToNoiseRatio(keras.metrics.MeanSquaredError):
+    """How near values in [0, 1] are to the truth, in decibels: 10 log10(1 / mean squared error).
+
+    Shapes:
+        y_true, y_pred: (batch, ...), floating, in [0, 1].
+        returns: Scalar; the higher, the nearer.
+    """
+
+    def __init__(self, name="psnr", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def result(self):
+        return -10 / math.log(10) * ops.log(ops.maximum(super().result(), 1e-10))
