@@ -8,6 +8,8 @@ from keraszoo.data.borders import border_weights as border_weights
 from keraszoo.data.catalogue import list_datasets as list_datasets
 from keraszoo.data.catalogue import load as load
 from keraszoo.data.dataset import Dataset as Dataset
+from keraszoo.data.scenes import Scene as Scene
+from keraszoo.data.scenes import Views as Views
 
 
 def __getattr__(name):

@@ -3,7 +3,18 @@
 import inspect
 from pathlib import Path
 
-from keraszoo.data import directory, embedded, folder, from_tfds, pairs, sentences, series, texts, treebank
+from keraszoo.data import (
+    directory,
+    embedded,
+    folder,
+    from_tfds,
+    pairs,
+    raytraced,
+    sentences,
+    series,
+    texts,
+    treebank,
+)
 from keraszoo.data.dataset import Dataset, divided
 from keraszoo.registry import nearest
 
@@ -23,6 +34,7 @@ SETS = {
         directory.nuclei,
         directory.neuron_em,
         pairs.edges_to_photos,
+        raytraced.ray_traced_scene,
         sentences.apples,
         sentences.descriptions,
         sentences.number_words,

@@ -135,6 +135,9 @@ def divided(dataset, share):
     """A data set of arrays, with a share of its training part set apart for validation."""
     if not share:
         return dataset
+    if hasattr(dataset.train, "divided"):  # views of a scene
+        learn, choose = dataset.train.divided(share)
+        return dataclasses.replace(dataset, train=learn, validation=choose)
     x, y = dataset.train
     if dataset.running:
         edge = round(len(x) * (1 - share))
