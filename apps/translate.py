@@ -105,8 +105,8 @@ def load(options):
         if options.direction != DIRECTIONS[options.data][0]:
             train, test, vocabulary = train[::-1], test[::-1], vocabulary[::-1]
     train = [texts[: options.count] for texts in train]
-    if real:  # people ask without full stops, which the sentences of the set all have
-        train[0] = [text.rstrip(" .!?") if i % 8 == 0 else text for i, text in enumerate(train[0])]
+    if real:  # every other source without its mark, as people ask: sentences of the set all end in one
+        train[0] = [text.rstrip(" .!?") if i % 2 == 0 else text for i, text in enumerate(train[0])]
     learn, choose = divide(len(train[0]), min(0.05, 1000 / len(train[0])))
     parts = ([[texts[i] for i in rows] for texts in train] for rows in (learn, choose))
     return *parts, by_source(*test), vocabulary
