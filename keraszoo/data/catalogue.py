@@ -10,6 +10,7 @@ from keraszoo.data import (
     from_tfds,
     pairs,
     raytraced,
+    scene_files,
     sentences,
     series,
     texts,
@@ -35,6 +36,7 @@ SETS = {
         directory.neuron_em,
         pairs.edges_to_photos,
         raytraced.ray_traced_scene,
+        scene_files.nerf_lego,
         sentences.apples,
         sentences.descriptions,
         sentences.number_words,
@@ -70,8 +72,8 @@ def load(name, *, data_dir=None, validation=0.0, **options) -> Dataset:
 
     Args:
         name: One of `list_datasets()`; or the path of a folder of images, one subfolder for each
-            class, or such folders called `train`, `test` and maybe `validation`; or "tfds:mnist"
-            for what TensorFlow Datasets calls `mnist`.
+            class, or such folders called `train`, `test` and maybe `validation`; or of a scene, see
+            `keraszoo.data.scene_files`; or "tfds:mnist" for what TensorFlow Datasets calls `mnist`.
         data_dir: The folder that holds the files, for sets that are not part of the package. The
             environment variable KERASZOO_DATA names it for all. Sets that need none ignore it.
         validation: Share of the training part to set apart, in [0, 1). Classes keep their shares.
@@ -94,6 +96,8 @@ def load(name, *, data_dir=None, validation=0.0, **options) -> Dataset:
         loader = SETS[name]
     elif name.startswith(TFDS):
         loader, given = from_tfds.load, (name.removeprefix(TFDS),)
+    elif Path(name).exists() and scene_files.is_scene(Path(name)):
+        loader, given = scene_files.load, (name,)
     elif Path(name).is_dir():
         loader, given = folder.load, (name,)
     else:

@@ -28,7 +28,8 @@ class Dataset:
             "text_classification" (int32 class numbers, (count,)), "text_tagging" (a list of int32
             class numbers, an array for each text), "tree_classification" (None: the classes are in the trees),
             "translation" (a list of texts), "language_modeling" (None),
-            "question_answering" (pairs of the character of a context where the answer begins, and the answer).
+            "question_answering" (pairs of the character of a context where the answer begins, and the answer),
+            "view_synthesis" (a `Scene`, whose parts are `Views`).
         train: The part to learn from. `x` is uint8, (count, height, width, channels); points are
             float32, (count, dimensions); series are float32, (count, steps, 1); texts are a list of strings or of
             lists of words, trees a list of strings in brackets, and language modeling takes one string.
@@ -136,6 +137,10 @@ def divided(dataset, share):
     if not share:
         return dataset
     if hasattr(dataset.train, "divided"):  # views of a scene
+        if dataset.validation is not None:
+            raise ValueError(
+                f"{dataset.name} has a validation part of its own: leave validation={share} out."
+            )
         learn, choose = dataset.train.divided(share)
         return dataclasses.replace(dataset, train=learn, validation=choose)
     x, y = dataset.train

@@ -1,5 +1,6 @@
 """Scenes: photographs, the cameras that took them, and how far what they show reaches."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -147,3 +148,74 @@ class Scene(Dataset):
         about = ("source", "licence", "citation", "note")
         lines += [(key, getattr(self, key)) for key in about if getattr(self, key)]
         return "\n".join([f"{self.name}: view synthesis", *(f"  {k:<11}{v}" for k, v in lines)])
+
+
+def projected(camera, points):
+    """Where a camera shows points of the scene.
+
+    Args:
+        camera: A `keraszoo.layers.cameras.Camera`.
+        points: (..., 3), floating, in units of the scene.
+
+    Returns:
+        x, y: (...), float64: pixels from the upper left corner of the image.
+        depth: (...), float64: how far ahead they are; negative behind the camera, where x and y mean nothing.
+    """
+    from keraszoo.layers.cameras import CONVENTIONS
+
+    seen = (
+        (np.asarray(points, "float64") - camera.position)
+        @ camera.pose[:3, :3]
+        * CONVENTIONS[camera.convention]
+    )
+    depth = seen[..., 2]
+    center = camera.center or (camera.width / 2, camera.height / 2)
+    fx, fy = np.broadcast_to(camera.focal, (2,))
+    ahead = np.where(np.abs(depth) > 1e-9, depth, 1e-9)
+    return center[0] + fx * seen[..., 0] / ahead, center[1] + fy * seen[..., 1] / ahead, depth
+
+
+def corners(camera, depth):
+    """Where the corners of its image are at a depth, (4, 3), float64, in turn."""
+    one = camera.resized(1, 1)  # so that corners become the middles of four pixels around it
+    x, y = one.center or (0.5, 0.5)
+    origins, directions = dataclasses.replace(one, height=2, width=2, center=(x + 0.5, y + 0.5)).rays()
+    found = origins.astype("float64") + depth * directions
+    return found.reshape(4, 3)[[0, 1, 3, 2]]
+
+
+def seen_box(views, near, far):
+    """A box around the scene: around what at least half as many cameras see as any place is seen by.
+
+    Where images tell what is background, it is that part alone that no camera takes for background.
+
+    Args:
+        views: Some `Views`, of which 60 are looked at, at most.
+        near, far: Depths between which cameras see.
+
+    Returns:
+        (2, 3), float32: its least and its greatest corner.
+    """
+    views = views[np.unique(np.linspace(0, len(views) - 1, 60).astype(int))]
+    ends = np.concatenate([corners(camera, depth) for camera in views.cameras for depth in (near, far)])
+    low, high = ends.min(0), ends.max(0)
+    for count in (32, 64):  # first coarse cells, then finer ones of what was found
+        cell = (high - low) / count
+        grid = low + (np.indices((count,) * 3).reshape(3, -1).T + 0.5) * cell
+        votes, empty = np.zeros(len(grid), int), np.zeros(len(grid), bool)
+        for i, camera in enumerate(views.cameras):
+            row, column = shown(camera, grid, near, far)
+            votes += row >= 0
+            if views.alphas is not None and count == 64:  # a coarse cell may hold more than its middle shows
+                empty |= (row >= 0) & (views.alphas[i][row, column] == 0)
+        kept = grid[(2 * votes >= votes.max()) & ~empty]
+        if len(kept):
+            low, high = kept.min(0) - 2 * cell, kept.max(0) + 2 * cell
+    return np.stack([low, high]).astype("float32")
+
+
+def shown(camera, points, near, far):
+    """Row and column of the pixel that shows each of some points, integers; -1 where none does."""
+    x, y, depth = projected(camera, points)
+    inside = (near < depth) & (depth < far) & (0 <= x) & (x < camera.width) & (0 <= y) & (y < camera.height)
+    return tuple(np.where(inside, np.floor(v), -1).astype(int) for v in (y, x))
