@@ -13,6 +13,7 @@ from keraszoo.callbacks.samples import Samples, Scatter
 from keraszoo.callbacks.texts import TextTranslations
 from keraszoo.callbacks.translations import Translations
 from keraszoo.callbacks.variety import Variety
+from keraszoo.callbacks.views import RenderedViews
 from keraszoo.callbacks.written import Written
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Neighbours",
     "Reconstructions",
     "Overlays",
+    "RenderedViews",
     "RunFolder",
     "Samples",
     "Scatter",

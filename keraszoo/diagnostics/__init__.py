@@ -12,6 +12,14 @@ from keraszoo.diagnostics.samples import (
     report,
     table,
 )
+from keraszoo.diagnostics.scenes import (
+    chamfer_distance,
+    depth_error,
+    plot_cameras,
+    psnr,
+    ssim,
+    view_scores,
+)
 from keraszoo.diagnostics.segmentation import overlaps, worst
 from keraszoo.diagnostics.summaries import lead, rouge
 from keraszoo.diagnostics.tagging import entities, entity_f1
@@ -21,10 +29,12 @@ __all__ = [
     "Judge",
     "bleu",
     "by_source",
+    "chamfer_distance",
     "class_shares",
     "classes_seen",
     "coverage",
     "curve_error",
+    "depth_error",
     "entities",
     "entity_f1",
     "exact",
@@ -32,11 +42,15 @@ __all__ = [
     "frechet_distance",
     "lead",
     "overlaps",
+    "plot_cameras",
     "precision_recall",
+    "psnr",
     "report",
     "rollout",
     "rouge",
     "seen",
+    "ssim",
     "table",
+    "view_scores",
     "worst",
 ]
