@@ -183,6 +183,7 @@ def inverse_transform(edges, weights, draws):
     Returns:
         (rows, places): uniform `draws` are spread over the bins by their weights, and evenly within each.
     """
+    edges, weights, draws = map(ops.convert_to_tensor, (edges, weights, draws))
     weights = weights + 1e-5  # no row is without any
     shares = weights / ops.sum(weights, axis=-1, keepdims=True)
     reached = ops.pad(ops.cumsum(shares, axis=-1), [[0, 0], [1, 0]])
