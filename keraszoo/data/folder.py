@@ -91,6 +91,7 @@ def images(root, class_names):
     if not files:
         raise ValueError(
             f"{root} holds no images: expected a subfolder for each class, and in it files that end in "
-            f"{', '.join(sorted(ENDINGS))}."
+            f"{', '.join(sorted(ENDINGS))}. (A scene would hold poses: transforms.json, poses_bounds.npy, or COLMAP's "
+            "images.txt.)"
         )
     return np.array([str(file) for file in files]), np.array(labels, "int32")

@@ -8,6 +8,7 @@ scene.npz                           all in one file; see `ARRAYS`
 """
 
 import dataclasses
+import functools
 import json
 import math
 import zipfile
@@ -22,7 +23,7 @@ from keraszoo.data.images import checked_size, resized
 from keraszoo.data.scenes import BACKGROUNDS, Scene, Views, projected, seen_box
 
 IMAGES = ("images", "images_2", "images_4", "images_8")  # where photographs are, and copies that were reduced
-MODELS = ("", "sparse/0", "sparse")  # where COLMAP puts its model
+MODELS = ("", "sparse/0/", "sparse/")  # where COLMAP puts its model
 FOCALS = {  # how many focal lengths are among the parameters of COLMAP's cameras; others bend straight lines
     "SIMPLE_PINHOLE": 1,
     "PINHOLE": 2,
@@ -46,6 +47,7 @@ LEGO = File(
 class Shot:
     """A photograph as a file of poses tells of it."""
 
+    source: Path  # that file
     name: str
     image: Path | np.ndarray  # a file, or (height, width, 3 or 4), uint8
     pose: np.ndarray  # (4, 4) or (3, 4), from the camera to the scene
@@ -81,16 +83,15 @@ def load(path, image_size=None, factor=1, background=None, near=None, far=None, 
         raise ValueError(f"holdout must be 0 or a whole number from 2, got {holdout!r}.")
     source, read = form(path)
     shots, known = read(source, holdout)
-    parts, background = developed(shots, source, image_size, factor, background)
+    parts, background = developed(shots, image_size, factor, background)
     known |= {key: v for key, v in (("near", near), ("far", far), ("bounds", bounds)) if v is not None}
-    if missing := [key for key in ("near", "far") if known.get(key) is None]:
-        raise ValueError(f"{source} does not tell how far the scene reaches: give {' and '.join(missing)}.")
-    if not 0 <= known["near"] < known["far"] < np.inf:
-        raise ValueError(
-            f"{source}: near must be from 0 and below far, got near={known['near']}, far={known['far']}."
-        )
+    near, far = known.get("near"), known.get("far")
+    if near is None or far is None:
+        raise ValueError(f"{source} does not tell how far the scene reaches: give near and far.")
+    if not all(isinstance(depth, (int, float)) for depth in (near, far)) or not 0 <= near < far < np.inf:
+        raise ValueError(f"{source}: near must be a number from 0, and below far, got {near=}, {far=}.")
     if known.get("bounds") is None:
-        known["bounds"] = seen_box(parts["train"], known["near"], known["far"])
+        known["bounds"] = seen_box(parts["train"], near, far)
     return Scene(
         name=str(path),
         **parts,
@@ -105,11 +106,8 @@ def is_scene(path):
     """Whether a path is a scene's: it holds poses, or photographs that are not sorted into classes."""
     if path.is_file():
         return path.suffix == ".npz"
-    if any(
-        (path / file).exists() for model in MODELS for file in (f"{model}/images.txt", f"{model}/images.bin")
-    ):
-        return True
-    if (path / "poses_bounds.npy").exists() or any(path.glob("transforms*.json")):
+    files = ["poses_bounds.npy", *(f"{model}images.{kind}" for model in MODELS for kind in ("txt", "bin"))]
+    if any((path / file).exists() for file in files) or any(path.glob("transforms*.json")):
         return True
     classes = {child.name for child in path.iterdir() if child.is_dir()} - {*IMAGES, "sparse"}
     return not classes and any(
@@ -129,11 +127,12 @@ def form(path):
     if (path / "poses_bounds.npy").is_file():
         return path / "poses_bounds.npy", llff
     for model in MODELS:
-        if (path / model / "images.txt").is_file():
-            return path / model / "images.txt", lambda file, holdout: colmap(path, file, holdout)
-        if (path / model / "images.bin").is_file():
+        file = path / f"{model}images.txt"
+        if file.is_file():
+            return file, functools.partial(colmap, path)
+        if file.with_suffix(".bin").is_file():
             raise ValueError(
-                f"{path / model / 'images.bin'} is of COLMAP's binary model: write it as text, with "
+                f"{file.with_suffix('.bin')} is of COLMAP's binary model: write it as text, with "
                 "`colmap model_converter --output_type TXT`."
             )
     raise ValueError(
@@ -196,23 +195,24 @@ def frame_shot(file, name, pose, about):
         image = image.with_name(image.name + ".png")  # as the paper's sets have it
     if bent := [key for key in ("k1", "k2", "k3", "k4", "p1", "p2") if about.get(key)]:
         raise distorted(file, bent)
+    if "fl_x" not in about and "camera_angle_x" not in about:
+        raise ValueError(f"{file} tells no focal length: expected camera_angle_x or fl_x.")
+    height, width = about.get("h"), about.get("w")
+    if height is None or width is None:
+        with opened(image, file) as head:
+            height, width = head.height, head.width
     try:
-        height, width = about.get("h"), about.get("w")
-        if height is None or width is None:
-            with opened(image, file) as head:
-                height, width = head.height, head.width
         if "fl_x" in about:
             focal = about["fl_x"], about.get("fl_y", about["fl_x"])
-        elif "camera_angle_x" in about:
+        else:
             across = 0.5 * width / math.tan(0.5 * about["camera_angle_x"])
             down = about.get("camera_angle_y")
             focal = across, across if down is None else 0.5 * height / math.tan(0.5 * down)
-        else:
-            raise ValueError(f"{file} tells no focal length: expected camera_angle_x or fl_x.")
         center = (about["cx"], about["cy"]) if "cx" in about and "cy" in about else None
-        return Shot(name, image, np.array(pose, "float64"), focal, center, (int(height), int(width)))
-    except (TypeError, ZeroDivisionError) as error:
+        pose, size = np.array(pose, "float64"), (int(height), int(width))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"{file}: what it says of {name} is no camera: {error}") from error
+    return Shot(file, name, image, pose, focal, center, size)
 
 
 # LLFF
@@ -222,8 +222,11 @@ def llff(file, holdout):
     """Poses as in poses_bounds.npy, moved to the middle of the cameras, in units such that all is beyond 4/3.
 
     Mildenhall et al. 2019, https://arxiv.org/abs/1905.00889. A row is a (3, 5) matrix of the directions down,
-    right and back, the place, and (height, width, focal), then the least and the greatest depth.
+    right and back, the place, and (height, width, focal), then the least and the greatest depth. Space is not
+    warped into a cube here (NDC, appendix C of NeRF), so that depths stay depths.
     """
+    from keraszoo.layers.cameras import checked_pose
+
     try:
         rows = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -235,17 +238,19 @@ def llff(file, holdout):
         raise ValueError(f"{file}: near must be above 0 and below far, got {near=}, {far=}.")
     given = rows[:, :15].reshape(-1, 3, 5).astype("float64")
     poses = np.stack([given[..., 1], -given[..., 0], given[..., 2], given[..., 3]], axis=-1)
-    unit = 0.75 * near
-    poses[..., 3] /= unit
-    poses = recentred(poses)
     images = photographs(file.parent, file)
     if len(images) != len(poses):
         raise ValueError(
             f"{file} holds {len(poses)} poses, but {images[0].parent} holds {len(images)} images: {images[0].name} ... "
             f"{images[-1].name}."
         )
+    for image, pose in zip(images, poses, strict=True):
+        checked_pose(pose, f"{file}: the pose of {image.name}")  # before a mean is taken of them all
+    unit = 0.75 * near
+    poses[..., 3] /= unit
+    poses = recentred(poses)
     shots = [
-        Shot(image.name, image, pose, (focal, focal), None, (round(height), round(width)))
+        Shot(file, image.name, image, pose, (focal, focal), None, (round(height), round(width)))
         for image, pose, (height, width, focal) in zip(images, poses, given[..., 4], strict=True)
     ]
     known = {"near": float(0.9 * near / unit), "far": float(far / unit)}
@@ -268,6 +273,8 @@ def recentred(poses):
 
 def colmap(folder, file, holdout):
     """Poses as in COLMAP's images.txt and cameras.txt; points3D.txt, where there is one, tells how far all reaches."""
+    from scipy.spatial.transform import Rotation
+
     cameras = dict(camera_lines(file.with_name("cameras.txt")))
     # Two lines for each image; the second, of points in it, may be empty.
     lines = [line.strip() for line in text(file).splitlines() if not line.startswith("#")]
@@ -279,7 +286,7 @@ def colmap(folder, file, holdout):
             continue
         try:
             _, *numbers, camera, name = line.split(maxsplit=9)
-            w, x, y, z, *move = map(float, numbers)
+            w, x, y, z, right, down, ahead = map(float, numbers)
             intrinsics = cameras[int(camera)]
         except (ValueError, KeyError) as error:
             raise ValueError(
@@ -287,8 +294,8 @@ def colmap(folder, file, holdout):
             ) from error
         if not abs(math.hypot(w, x, y, z) - 1) < 1e-3:
             raise ValueError(f"{file}: the quaternion of {name} is no rotation, of length 1: {(w, x, y, z)}.")
-        turn = rotation(w, x, y, z).T  # from the camera to the scene
-        placed[name] = np.column_stack([turn, -turn @ move]), *intrinsics
+        turn = Rotation.from_quat([x, y, z, w]).as_matrix().T  # from the camera to the scene
+        placed[name] = np.column_stack([turn, -turn @ [right, down, ahead]]), *intrinsics
     if not placed:
         raise ValueError(f"{file} holds no images.")
     images = {str(image.relative_to(image_folder(folder))): image for image in photographs(folder, file)}
@@ -298,7 +305,8 @@ def colmap(folder, file, holdout):
             f"{', '.join(astray[:3])}: take them away, or find their poses."
         )
     shots = [
-        Shot(name, image_folder(folder) / name, *placed[name], convention="opencv") for name in sorted(placed)
+        Shot(file, name, image_folder(folder) / name, *placed[name], convention="opencv")
+        for name in sorted(placed)
     ]
     return held_out(shots, holdout, file), reach(file, shots)
 
@@ -325,17 +333,6 @@ def camera_lines(file):
         yield number, ((rest[0], rest[focals - 1]), tuple(rest[focals : focals + 2]), (height, width))
 
 
-def rotation(w, x, y, z):
-    """The matrix of a quaternion of length 1."""
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
 def reach(file, shots):
     """How far the scene reaches, by the points that COLMAP found: near, far and bounds; nothing without them."""
     points = file.with_name("points3D.txt")
@@ -350,7 +347,7 @@ def reach(file, shots):
         raise ValueError(f"{points}: expected POINT3D_ID X Y Z ... in each line: {error}") from error
     depths = []
     for shot in shots:
-        x, y, depth = projected(camera_of(shot, file), found)
+        x, y, depth = projected(camera_of(shot), found)
         inside = (depth > 0) & (x > 0) & (x < shot.size[1]) & (y > 0) & (y < shot.size[0])
         depths.append(depth[inside])
     depths = np.concatenate(depths)
@@ -388,11 +385,11 @@ def packed(file, holdout):
         known = {key: float(told[key]) for key in ("near", "far") if key in told}
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file}: focal, near and far must be numbers. It must hold {ARRAYS}.") from error
+    order = np.argsort(numbers, kind="stable")
     shots = [
-        Shot(f"view {number}", image, pose, focal, None, images.shape[1:3])
-        for number, image, pose in zip(numbers, images, poses, strict=True)
+        Shot(file, f"view {numbers[i]}", images[i], poses[i], focal, None, images.shape[1:3]) for i in order
     ]
-    return held_out(shots, holdout, file, numbers), known
+    return held_out(shots, holdout, file, numbers[order]), known
 
 
 def nerf_lego(image_size=None, background="white", holdout=8, data_dir=None, check=True):
@@ -418,7 +415,7 @@ def nerf_lego(image_size=None, background="white", holdout=8, data_dir=None, che
 # From shots to views
 
 
-def developed(shots, source, image_size=None, factor=1, background=None):
+def developed(shots, image_size=None, factor=1, background=None):
     """Views of parts of shots, and what is behind their images.
 
     Raises:
@@ -427,17 +424,17 @@ def developed(shots, source, image_size=None, factor=1, background=None):
     """
     first, pixels, cameras = None, {}, {}
     for part, taken in shots.items():
-        cameras[part] = [camera_of(shot, source) for shot in taken]
+        cameras[part] = [camera_of(shot) for shot in taken]
         pixels[part] = []
         for i, shot in enumerate(taken):
-            image = shot.image if isinstance(shot.image, np.ndarray) else read(shot.image, source)
+            image = shot.image if isinstance(shot.image, np.ndarray) else read(shot.image, shot.source)
             first = first or (shot.name, image.shape[:2])
             if image.shape[:2] != first[1]:
                 raise ValueError(
-                    f"{source}: images must be of one size, but {first[0]} has {first[1]} pixels and {shot.name} "
+                    f"{shot.source}: images must be of one size, but {first[0]} has {first[1]} pixels and {shot.name} "
                     f"{image.shape[:2]}."
                 )
-            cameras[part][i] = fitted(cameras[part][i], image, shot.name, source)
+            cameras[part][i] = fitted(cameras[part][i], image, shot)
             pixels[part].append(image)
     size = smaller(first[1], image_size, factor)
     alpha = any(image.shape[2] == 4 for images in pixels.values() for image in images)
@@ -476,24 +473,24 @@ def opened(file, source):
         raise ValueError(f"{file} cannot be read as an image: {error}") from error
 
 
-def camera_of(shot, source):
+def camera_of(shot):
     """The camera of a shot."""
     from keraszoo.layers.cameras import Camera  # with Keras, which takes seconds to import
 
     try:
         return Camera(shot.pose, shot.focal, *shot.size, shot.center, shot.convention)
     except ValueError as error:
-        raise ValueError(f"{source}, {shot.name}: {error}") from error
+        raise ValueError(f"{shot.source}, {shot.name}: {error}") from error
 
 
-def fitted(camera, image, name, source):
+def fitted(camera, image, shot):
     """The camera of an image that was reduced or enlarged since its focal length was measured."""
     height, width = image.shape[:2]
     if (
         abs(width * camera.height / (height * camera.width) - 1) > 0.03
     ):  # a reduced one is rounded to whole pixels
         raise ValueError(
-            f"{name} has {height}x{width} pixels, but {source} says {camera.height}x{camera.width}: another shape."
+            f"{shot.name} has {height}x{width} pixels, but {shot.source} says {camera.height}x{camera.width}: another shape."
         )
     return camera.resized(height, width)
 
