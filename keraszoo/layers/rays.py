@@ -186,7 +186,9 @@ def inverse_transform(edges, weights, draws):
     edges, weights, draws = map(ops.convert_to_tensor, (edges, weights, draws))
     weights = weights + 1e-5  # no row is without any
     shares = weights / ops.sum(weights, axis=-1, keepdims=True)
-    reached = ops.pad(ops.cumsum(shares, axis=-1), [[0, 0], [1, 0]])
+    inner = ops.pad(ops.cumsum(shares[:, :-1], axis=-1), [[0, 0], [1, 0]])
+    # The last is 1 by name, not by rounding: there, an empty bin may be as long as half a ray.
+    reached = ops.pad(inner, [[0, 0], [0, 1]], constant_values=1.0)
     # `ops.searchsorted` knows one row only; counting is as quick beside the networks.
     passed = ops.sum(ops.cast(draws[:, :, None] >= reached[:, None, :], "int32"), axis=-1)
     below = ops.maximum(passed - 1, 0)
