@@ -3,9 +3,10 @@
     KERAS_BACKEND=torch python apps/fill_the_blank.py
 
 Pre-trains a BERT on texts alone, fine-tunes it to say what a text is about, to tag words and to find answers, and
-compares each with the same net from scratch. The embedded sentences are simple; real texts, of which the tiny net
-needs all there are:
+compares each with the same net from scratch. The embedded sentences are simple; real texts, a quarter of an hour:
     ... --data wikisplit imdb_reviews --tasks imdb_reviews clinc150 ud_english_ewt xquad_en --data-dir FOLDER
+A BERT that was pre-trained elsewhere takes the same steps:
+    ... --checkpoint FOLDER_OF_BERT --model bert_base --tasks clinc150 --data-dir FOLDER --tune-rate 5e-5
 Leaves a folder with the models, what was filled in after each epoch, a table and a picture of the comparison.
 """
 
@@ -23,12 +24,15 @@ SUITS = {  # how a task is learned
     "requests": dict(labels=12, epochs=30, batch_size=8),
     "apples": dict(labels=24, epochs=30, batch_size=8),
     "wishes": dict(labels=48, epochs=30, batch_size=8),
-    "imdb_reviews": dict(epochs=4),
-    "clinc150": dict(epochs=20),
-    "ud_english_ewt": dict(epochs=6),
-    "xquad_en": dict(epochs=20),
+    "imdb_reviews": dict(labels=500, epochs=8),
+    "clinc150": dict(labels=1500, epochs=20),
+    "ud_english_ewt": dict(labels=500, epochs=20),
+    "xquad_en": dict(epochs=4),
 }
 OTHERWISE = dict(labels=None, batch_size=32)
+PRETRAINING = dict(epochs=12, batch_size=32, rate=3e-3)  # of embedded sentences
+REAL = dict(epochs=5, batch_size=16, rate=1e-3)  # in smaller steps, and more of them
+DROPOUT = 0.1  # of fine-tuning; in pre-training a tiny net learns too little for that, not too much
 PRETRAINED, SCRATCH = "pre-trained", "from scratch"
 BLANKS = {
     "requests": ["play some [MASK]", "wake me at [MASK]", "will it rain in [MASK]"],
@@ -42,6 +46,11 @@ OUT_OF_SCOPE = "oos"
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default="bert_tiny", help="or bert_mini, bert_small ...")
+    parser.add_argument(
+        "--checkpoint",
+        help="in place of pre-training: a .keras file of a BERT; or the folder of a reference checkpoint of --model,"
+        "\nor its name on the Hub",
+    )
     parser.add_argument("--data", nargs="+", default=list(EMBEDDED), help="sets whose texts to pre-train on")
     parser.add_argument("--tasks", nargs="+", default=list(EMBEDDED), choices=list(SUITS))
     parser.add_argument("--data-dir", help="where sets are kept; else KERASZOO_DATA")
@@ -49,9 +58,9 @@ def parse():
     parser.add_argument("--embed-dim", type=int, help="features of a token; else the model's own")
     parser.add_argument("--vocabulary", type=int, default=4000, help="tokens that are known, at most")
     parser.add_argument("--max-length", type=int, default=128, help="tokens of a text that are read")
-    parser.add_argument("--epochs", type=int, default=12, help="of pre-training")
-    parser.add_argument("--batch-size", type=int, default=32, help="of pre-training")
-    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate of pre-training")
+    parser.add_argument("--epochs", type=int, help="of pre-training")
+    parser.add_argument("--batch-size", type=int, help="of pre-training")
+    parser.add_argument("--rate", type=float, help="highest learning rate of pre-training")
     parser.add_argument("--labels", type=int, help="labelled texts to fine-tune on; else what suits the task")
     parser.add_argument("--tune-epochs", type=int, help="of fine-tuning; else what suits the task")
     parser.add_argument("--tune-rate", type=float, default=5e-4, help="highest learning rate of fine-tuning")
@@ -60,7 +69,11 @@ def parse():
     )
     parser.add_argument("--seed", type=int, default=0, help="of pre-training")
     parser.add_argument("--out", type=Path, default=Path("runs/fill_the_blank"))
-    return parser.parse_args()
+    options = parser.parse_args()
+    for key, value in (PRETRAINING if set(options.data) <= set(EMBEDDED) else REAL).items():
+        if getattr(options, key) is None:
+            setattr(options, key, value)
+    return options
 
 
 def texts_of(data):
@@ -69,6 +82,12 @@ def texts_of(data):
         return [line for line in data.train[0].splitlines() if line.strip()]
     x = data.train[0]
     return x if isinstance(x[0], str) else [" ".join(text) for text in x]
+
+
+def pieces(texts, words):
+    """Texts cut into pieces of so many words, at most: all of a long one is read."""
+    split = [text.split() for text in texts]
+    return [" ".join(text[i : i + words]) for text in split for i in range(0, len(text), words)]
 
 
 def scored(model, rate, epochs, batches):
@@ -91,6 +110,7 @@ def pretrain(options, sets):
     from keraszoo.text import Tokenizer
 
     texts = [text for data in sets for text in texts_of(data)[: options.count]]
+    texts = pieces(texts, options.max_length * 2 // 3)
     tokenizer = Tokenizer.learn(texts, "wordpiece", size=options.vocabulary, lower=True, mask=True)
     order = np.random.default_rng(options.seed).permutation(len(texts))
     held = max(1, len(texts) // 20)
@@ -100,6 +120,7 @@ def pretrain(options, sets):
         seed=options.seed,
         vocabulary=tokenizer,
         context=options.max_length,
+        dropout=0.0,
         **({"embed_dim": options.embed_dim} if options.embed_dim else {}),
     )
     print(
@@ -123,6 +144,15 @@ def pretrain(options, sets):
     model.save(options.out / "model.keras")
     print(f"pre-trained in {time.monotonic() - begun:.0f} s")
     return model
+
+
+def given(options):
+    """A model that was pre-trained elsewhere."""
+    if options.checkpoint.endswith(".keras"):
+        return keraszoo.load(options.checkpoint)
+    return keraszoo.build(
+        options.model, weights=options.checkpoint, max_length=options.max_length, seed=options.seed
+    )
 
 
 def in_scope(data, part):
@@ -195,7 +225,7 @@ def tune(options, model, data, way, seed):
         card, tokenizers = model.card, model.tokenizers
         model = type(model).from_config(model.get_config())
         model.card, model.tokenizers = card, tokenizers
-    model = model.for_task(task, class_names=names)
+    model = model.for_task(task, class_names=names, dropout=DROPOUT)
     scored(model, options.tune_rate, epochs, -(-len(x) // settings["batch_size"]))
     begun = time.monotonic()
     model.fit(x, y, epochs=epochs, batch_size=settings["batch_size"], verbose=0)
@@ -236,10 +266,10 @@ def main():
     options = parse()
     sets, tasks = (
         [keraszoo.data.load(name, data_dir=options.data_dir, **EMBEDDED.get(name, {})) for name in names]
-        for names in (options.data, options.tasks)
+        for names in ([] if options.checkpoint else options.data, options.tasks)
     )
     options.out.mkdir(parents=True, exist_ok=True)
-    model = pretrain(options, sets)
+    model = given(options) if options.checkpoint else pretrain(options, sets)
     table = {}
     for data in tasks:
         for way in (PRETRAINED, SCRATCH):

@@ -10,9 +10,12 @@ weights learns to find it. Papers are another matter:
     ... --data scitldr --data-dir FOLDER --epochs 8
 From 1,992 abstracts a net that knows no language before learns how summaries sound ("we propose a new method for ..."),
 and not what this paper found: it names things that the paper is not about, and the first sentence of the abstract is the
-better summary. Who wants summaries of papers takes a large net that has read much before. One goes through the same calls,
-as a preset of keras-hub; `--epochs 0` asks it as it is:
+better summary. Who wants summaries of papers takes a large net that has read much before. It goes through the same steps:
+a preset of keras-hub, or a GPT-2, which goes on with a text behind which stands "TL;DR:", as in section 3.6 of its paper,
+https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf. `--epochs 0` asks
+it as it is:
     ... --data scitldr --data-dir FOLDER --model hub:bart_base_en --epochs 1
+    ... --data scitldr --data-dir FOLDER --model gpt2 --weights FOLDER_OF_GPT2 --epochs 0
 """
 
 import argparse
@@ -28,11 +31,18 @@ SUITS = {  # what is learned from each set in minutes on two cores
     "scitldr": dict(epochs=8, batch_size=16, length=40, warmup=500, max_length=256, vocabulary=4000),
 }
 MODELS = ["transformer_tiny", "transformer_base"]
+WRITERS = ["gpt2", "gpt2_medium", "gpt2_large", "gpt2_xl"]
+CUE = "\nTL;DR:"  # behind what a GPT-2 is to sum up
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", default="transformer_tiny", help=f"{' or '.join(MODELS)}, or hub:PRESET")
+    parser.add_argument(
+        "--model", default="transformer_tiny", help=f"{', '.join(MODELS + WRITERS)}, or hub:PRESET"
+    )
+    parser.add_argument(
+        "--weights", help="of a GPT-2: the folder of a reference checkpoint, or its name on the Hub"
+    )
     parser.add_argument("--data", default="reports", choices=list(SUITS))
     parser.add_argument("--data-dir", help="where sets are kept; else KERASZOO_DATA")
     parser.add_argument("--count", type=int, help="texts to learn from; else all")
@@ -50,8 +60,10 @@ def parse():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/summarise"))
     options = parser.parse_args()
-    if options.model not in MODELS and not options.model.startswith("hub:"):
-        parser.error(f"--model must be {', '.join(MODELS)} or hub:PRESET")
+    if options.model not in MODELS + WRITERS and not options.model.startswith("hub:"):
+        parser.error(f"--model must be {', '.join(MODELS + WRITERS)} or hub:PRESET")
+    if (options.model in WRITERS) != bool(options.weights):
+        parser.error("--weights are what a GPT-2 has learned, which it needs, and no other model takes")
     for key, value in SUITS[options.data].items():
         if getattr(options, key) is None:
             setattr(options, key, value)
@@ -69,6 +81,8 @@ def made(options, vocabulary):
         return keraszoo.build(
             options.model, task="translation", seed=options.seed, max_length=options.max_length
         )
+    if options.model in WRITERS:
+        return keraszoo.build(options.model, weights=options.weights, seed=options.seed)
     size = {"embed_dim": options.embed_dim} if options.embed_dim else {}
     model = keraszoo.build(
         options.model,
@@ -94,10 +108,31 @@ def watches(options, texts, references):
             return [f"  {said}" for said in summaries]  # the texts would fill the screen
 
     found = [History(options.out / "history.csv"), Curves(options.out / "curves.png")]
-    if not options.model.startswith("hub:"):
+    if options.model in MODELS:
         right = [several[0] for several in references[:3]]
         found.append(Summaries(texts[:3], right, file=options.out / "said.txt"))
     return [*found, *([Budget(options.minutes)] if options.minutes else [])]
+
+
+def learn(options, model, texts, summaries, callbacks):
+    """Fit a model to texts and their summaries."""
+    how = dict(batch_size=options.batch_size, epochs=options.epochs, callbacks=callbacks, verbose=2)
+    if options.model in WRITERS:
+        model.fit([f"{text}{CUE} {said}" for text, said in zip(texts, summaries, strict=True)], **how)
+    else:
+        model.fit(texts, summaries, validation_split=0.05, **how)
+
+
+def told(options, model, texts):
+    """What a model says of texts: its name, with how it was asked, and summaries."""
+    if options.model in MODELS:
+        for beams in (1, options.beams):
+            yield f"{options.model}, beams: {beams}", model.summarise(texts, beams=beams)
+    elif options.model in WRITERS:  # one text at a time: each is long, and what was read of it is kept
+        more = dict(length=options.length, top_k=2, seed=options.seed)
+        yield options.model, [model.generate(text + CUE, **more).strip() for text in texts]
+    else:
+        yield options.model, model.generate(texts, max_length=options.length)
 
 
 def main():
@@ -118,17 +153,10 @@ def main():
     model = made(options, data.vocabulary(options.vocabulary))
     print(f"{options.model}: {model.count_params():,} parameters")
     if options.epochs:
-        watch = watches(options, texts, references)
-        how = dict(validation_split=0.05, batch_size=options.batch_size, epochs=options.epochs)
-        model.fit(*train, **how, callbacks=watch, verbose=2)
+        learn(options, model, *train, watches(options, texts, references))
     model.save(options.out / "model.keras")
 
-    summaries = {"first sentence": lead(texts)}
-    if options.model.startswith("hub:"):
-        summaries[options.model] = model.generate(texts, max_length=options.length)
-    else:
-        for beams in (1, options.beams):
-            summaries[f"{options.model}, beams: {beams}"] = model.summarise(texts, beams=beams)
+    summaries = {"first sentence": lead(texts), **dict(told(options, model, texts))}
     rows = [["", "ROUGE-1", "ROUGE-2", "ROUGE-L"]]
     for name, said in summaries.items():
         rows.append([name, *(f"{score:.1f}" for score in rouge(said, references).values())])
