@@ -293,13 +293,14 @@ def trees(path, tree, panels, class_names):
     save(figure, path)
 
 
-def animation(path, files, seconds=0.2, most=100):
-    """Pictures one after the other, as a film; the last one stays for two seconds.
+def animation(path, files, seconds=0.2, most=100, linger=2.0):
+    """Pictures one after the other, as a film.
 
     Args:
         path: A file that ends in .gif or .mp4.
-        files: Pictures of one size.
+        files: Pictures of one size: files, or arrays (height, width, 3), uint8.
         seconds: How long each is shown.
+        linger: How many seconds longer the last one stays.
         most: Pictures shown; of more, so many are chosen evenly, the first and the last among them.
 
     Raises:
@@ -313,7 +314,7 @@ def animation(path, files, seconds=0.2, most=100):
     files = [
         files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int))
     ]
-    files += [files[-1]] * round(2 / seconds)
+    files += [files[-1]] * round(linger / seconds)
     # A film's sides are even.
     frames = [
         np.pad(f, ((0, f.shape[0] % 2), (0, f.shape[1] % 2), (0, 0)), mode="edge") for f in map(rgb, files)
@@ -330,9 +331,11 @@ def animation(path, files, seconds=0.2, most=100):
 
 
 def rgb(file):
-    """A picture as (height, width, 3), uint8."""
+    """A picture, a file or an array, as (height, width, 3), uint8."""
     from PIL import Image
 
+    if isinstance(file, np.ndarray):
+        return file
     with Image.open(file) as picture:
         return np.asarray(picture.convert("RGB"))
 
