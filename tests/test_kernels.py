@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keraszoo.backend.kernels import products
 from keraszoo.layers import AveragePooling2D, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D
 from keraszoo.training import optimizers
 
@@ -166,6 +167,14 @@ def test_pooling_equals_keras(kind, config):
 def test_dense_equals_keras(shape, config):
     same(Dense, shape, units=3, **config)
     same(Flatten, shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (3, 1, 5), (3, 3, 5)])
+def test_products_are_those_of_rows_and_vectors(shape):
+    rng = np.random.default_rng(0)
+    x, vectors = rng.normal(size=shape).astype("float32"), rng.normal(size=(7, 5)).astype("float32")
+    found = products(*map(ops.convert_to_tensor, (x, vectors)))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), np.inner(x, vectors), atol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

@@ -345,7 +345,7 @@ class TokenEmbedding(layers.Layer):
     def call(self, tokens, segments=None, positions=None, reverse=False):
         if reverse:
             x = ops.cast(tokens, "float32")
-            return kernels.dense(x, ops.transpose(ops.cast(self.embeddings, "float32")))
+            return kernels.products(x, ops.cast(self.embeddings, "float32"))
         x = ops.take(self.embeddings, ops.cast(tokens, "int32"), axis=0)
         x = x * float(self.size[1] ** 0.5) if self.scale else x
         x = x + self.place(positions, ops.shape(tokens)[1])
