@@ -53,8 +53,7 @@ def build(options, scene, steps):
     if options.samples:
         sizes |= dict(num_samples=options.samples[0], num_fine_samples=options.samples[1])
     sizes = {name: size for name, size in sizes.items() if size is not None}
-    where = dict(near=scene.near, far=scene.far, background=scene.background or "black")
-    model = keraszoo.build(options.model, seed=options.seed, **where, **sizes)
+    model = keraszoo.build(options.model, seed=options.seed, **scene.arguments, **sizes)
     rate = options.rate or (5e-4 if options.model == "nerf" else 3e-3)
     model.optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, 0.1)
     return model

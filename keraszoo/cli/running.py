@@ -119,6 +119,7 @@ def load_data(options, purpose):
         "labelled images": images and loaded.task == "image_classification",
         "pairs": loaded.task == "image_translation",
         "domains": loaded.task in ("image_translation", "unpaired_image_translation"),
+        "cameras and images": loaded.task == "view_synthesis",
     }.get(purpose.gives, False)
     if not fits:
         raise ValueError(
@@ -128,6 +129,8 @@ def load_data(options, purpose):
     def prepared(part):
         if part is None or purpose.gives == "points":
             return part
+        if purpose.gives == "cameras and images":
+            return part.rays()
         x, y = (scaled(v, loaded.value_range, purpose.value_range) if np.ndim(v) == 4 else v for v in part)
         return x, (None if purpose.gives == "images" else y)
 
@@ -185,7 +188,7 @@ def build(options, loaded, purpose):
             preprocessing=layers or None,
             class_names=None if ready and purpose.gives != "labelled images" else loaded.class_names,
             input_shape=loaded.input_shape,
-            **options["settings"],
+            **{**getattr(loaded, "arguments", {}), **options["settings"]},
         )
     except (ValueError, TypeError) as error:
         if deliberate(error):

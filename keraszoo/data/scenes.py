@@ -128,6 +128,11 @@ class Scene(Dataset):
         return (6,)
 
     @property
+    def arguments(self):
+        """What a model of this scene must be told: where rays begin and end, and what is behind everything."""
+        return dict(near=self.near, far=self.far, background=self.background or "black")
+
+    @property
     def running(self):
         """Whether each part is one running text: no."""
         return False
