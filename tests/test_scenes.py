@@ -521,6 +521,9 @@ def test_llff_that_is_wrong_is_refused(scene, tmp_path):
     np.save(file, rows)
     image.unlink()
     refused(r"poses_bounds\.npy holds 11 poses, but .*images holds 10 images")
+    for other in image.parent.iterdir():
+        other.unlink()
+    refused(r"poses_bounds\.npy has poses, but there are no images in .*images")
     file.write_bytes(file.read_bytes()[:200])
     refused(r"poses_bounds\.npy cannot be read as \.npy")
 
