@@ -30,7 +30,7 @@ def parse():
     parser.add_argument("--model", default="nerf_tiny", choices=keraszoo.list_models(task="view_synthesis"))
     parser.add_argument("--units", type=int, help="features of a place; as of the model by default")
     parser.add_argument("--samples", type=int, nargs=2, metavar=("FIRST", "MORE"), help="on a ray")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=1024, help="rays in a step")
     parser.add_argument("--rate", type=float, help="learning rate; falls to a tenth by the end")
     parser.add_argument("--dtype", default="float32", choices=("float32", "mixed_bfloat16"))

@@ -90,6 +90,15 @@ RUNS = {
         ["model.keras", "curves.png", "sentence.png"],
         "bag of words",
     ),
+    "reconstruct_scene.py": (
+        ["--image-size", "16", "16", "--units", "16", "--samples", "6", "6", "--epochs", "1", "--frames", "3"]
+        + ["--resolution", "16", "--threshold", "0.01"],
+        [
+            *("cameras.png", "views/epoch_0001.png", "held_out.png", "orbit.gif", "orbit.mp4", "depth.mp4"),
+            *("mesh.ply", "mesh.obj", "model.keras", "history.csv", "curves.png"),
+        ],
+        "Chamfer distance from the true surface",
+    ),
     "show_attention.py": (["--epochs", "1", "--count", "2"], ["model.keras", "attention.png"], "image 2:"),
     "segment_images.py": (
         ["--filters", "2", "4", "--count", "32", "--epochs", "2"],
