@@ -37,7 +37,7 @@ def parse():
     parser.add_argument("--shown", type=int, default=2, help="held-out views that are drawn each epoch")
     parser.add_argument("--frames", type=int, default=48, help="of the orbit")
     parser.add_argument("--resolution", type=int, default=128, help="of the mesh: places along a side")
-    parser.add_argument("--threshold", type=float, default=10.0, help="density of the mesh's surface")
+    parser.add_argument("--threshold", type=float, default=5.0, help="density of the mesh's surface")
     parser.add_argument("--whole", action="store_true", help="do not skip empty space in the orbit")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/reconstruct_scene"))

@@ -277,7 +277,7 @@ class NeRF(Network):
         densities[there, 0], colors[there] = self.look(points[there], directions[there], network)
         return self.get_layer("rendering")(rays, t, densities, colors)
 
-    def extract_mesh(self, resolution=128, threshold=10.0, bounds=None):
+    def extract_mesh(self, resolution=128, threshold=5.0, bounds=None):
         """The surface where the fog becomes dense, by marching cubes.
 
         Args:
