@@ -305,8 +305,8 @@ CASES = {
         Transforming(
             "bert_base",
             (128,),
-            4,
             2,
+            3,
             1e-6,
             dict(num_heads=12, vocabulary_size=30_522, separator=1, dropout=0.0),
         ),
