@@ -23,6 +23,8 @@ MODELS = (
     "seq2seq",
     "gpt2",
     "bert_base",
+    "nerf_tiny",
+    "nerf",
 )
 
 

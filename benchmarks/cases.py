@@ -50,6 +50,14 @@ class Case:
         """What one step draws at random, where both sides are to draw the same."""
         return []
 
+    def drawn(self, model):
+        """What our model will draw in its next step, where the native side is to take the same."""
+        return []
+
+    def compared(self, outputs):
+        """What our model predicts, as the native side gives it."""
+        return outputs
+
     @property
     def facts(self):
         """What the native side must be told beside weights and learning rate."""
@@ -273,7 +281,76 @@ class Writing(Case):
         return replace(self, input_shape=(5,), batch_size=4, batches=3, arguments=sizes)
 
 
+@dataclass(frozen=True)
+class Viewing(Case):
+    """A radiance field; `input_shape` is that of a ray."""
+
+    native = "views"
+    samples = "rays"
+    ways = {**Case.ways, "torch": [{"joined": False}, {"joined": True}]}
+
+    def build(self):
+        import keraszoo
+        from keraszoo.tasks import TASKS
+
+        model = keraszoo.build(self.name, seed=0, input_shape=self.input_shape, **self.arguments)
+        model.compile(**TASKS[model.card["task"]].scoring(learning_rate=self.learning_rate))
+        # Fog everywhere: in an empty part of a ray, it is rounding that says where to look again.
+        for name in ("coarse", "fine"):
+            model.get_layer(name).get_layer("density").bias.assign([0.5])
+        return model
+
+    def data(self):
+        """Rays, and their colours, (count, 3) in [0, 1], float32."""
+        from keraszoo.tasks import TASKS
+
+        return TASKS["view_synthesis"].example(self.batch_size * self.batches)
+
+    def asked(self):
+        return self.data()[0]
+
+    def drawn(self, model):
+        """Places, noise, more places, and noise again: (batch, samples) each, float32."""
+        import keras
+
+        def draws(generator, kind, *counts):
+            seed = keras.random.SeedGenerator(0)
+            seed.state.assign(generator.state)
+            shapes = [(self.batch_size, count, 1) for count in counts]
+            return [keras.ops.convert_to_numpy(kind(shape, seed=seed))[..., 0] for shape in shapes]
+
+        first, more, noise = self.sizes("num_samples", "num_fine_samples", "density_noise")
+        (jitter,), (places,) = (
+            draws(model.get_layer(name).generator, keras.random.uniform, count)
+            for name, count in (("samples", first), ("more_samples", more))
+        )
+        one = two = np.zeros((), "float32")
+        if noise:
+            generator = model.get_layer("noise").seed_generator
+            one, two = (noise * v for v in draws(generator, keras.random.normal, first, first + more))
+        return [jitter, one, places, two]
+
+    def compared(self, outputs):
+        """Coarse colours, colours, depths and opacities: (count, 8)."""
+        depth, opacity = outputs["depth"][:, None], outputs["opacity"][:, None]
+        return np.concatenate([outputs["coarse"], outputs["color"], depth, opacity], axis=1)
+
+    def sizes(self, *names):
+        return [self.arguments[name] for name in names]
+
+    @property
+    def facts(self):
+        skip, noise, *samples = self.sizes("skip", "density_noise", "num_samples", "num_fine_samples")
+        waves = self.sizes("frequencies", "view_frequencies")
+        return dict(skip=skip, noise=noise, samples=samples, waves=waves, near=2.0, far=6.0)
+
+    def small(self):
+        sizes = {**self.arguments, **SMALL[self.name]}
+        return replace(self, batch_size=8, batches=3, arguments=sizes)
+
+
 MASKED = dict(patch_size=16, decoder_heads=16, mask_ratio=0.75)
+WAVES = dict(frequencies=10, view_frequencies=4)
 CASES = {
     case.name: case
     for case in (
@@ -310,6 +387,22 @@ CASES = {
             1e-6,
             dict(num_heads=12, vocabulary_size=30_522, separator=1, dropout=0.0),
         ),
+        Viewing(
+            "nerf_tiny",
+            (6,),
+            1024,
+            3,
+            1e-6,
+            dict(skip=2, num_samples=24, num_fine_samples=24, density_noise=0.0, **WAVES),
+        ),
+        Viewing(
+            "nerf",
+            (6,),
+            64,
+            3,
+            1e-6,
+            dict(skip=5, num_samples=64, num_fine_samples=128, density_noise=1.0, **WAVES),
+        ),
         Masked("mae_vit_base", (224, 224, 3), 8, 3, 1e-6, dict(num_heads=12, **MASKED)),
     )
 }
@@ -327,6 +420,8 @@ SMALL = {  # arguments of what a test can afford
     "seq2seq": dict(vocabulary_size=(9, 8), embed_dim=5, units=6),
     "gpt2": dict(vocabulary_size=9, embed_dim=16, depth=2, num_heads=2, context=6),
     "bert_base": dict(vocabulary_size=9, embed_dim=16, depth=2, num_heads=2, context=6),
+    "nerf_tiny": dict(units=8, depth=3, num_samples=5, num_fine_samples=4, frequencies=3, view_frequencies=1),
+    "nerf": dict(units=8, depth=6, num_samples=5, num_fine_samples=4, frequencies=3, view_frequencies=1),
     "mae_vit_base": dict(
         patch_size=4,
         embed_dim=16,
@@ -342,7 +437,8 @@ SMALL = {  # arguments of what a test can afford
 def named_weights(model):
     """The weights of a Keras model, as NumPy arrays by name of layer, in the order of the layer.
 
-    Those of a game are called "NETWORK 0", "NETWORK 1" and so on, in the order in which they act.
+    Those of a game are called "NETWORK 0", "NETWORK 1" and so on, in the order in which they act; those of a radiance
+    field "NETWORK LAYER".
     """
     if hasattr(model, "players"):
         return {
@@ -351,6 +447,12 @@ def named_weights(model):
             for network in player.networks
             for i, arrays in enumerate(named_weights(network).values())
         }
+    if model.name.startswith("nerf"):
+        return {
+            f"{name} {layer}": arrays
+            for name in ("coarse", "fine")
+            for layer, arrays in named_weights(model.get_layer(name)).items()
+        }
     layers = getattr(model, "layers", [model])  # a network may be one layer
     return {layer.name: [np.array(w) for w in layer.get_weights()] for layer in layers if layer.weights}
 
@@ -358,6 +460,14 @@ def named_weights(model):
 def network(weights, name):
     """Of the weights of a game, those of one network: a list of lists of arrays."""
     return [arrays for key, arrays in weights.items() if key.rpartition(" ")[0] == name]
+
+
+def fields(weights):
+    """Of the weights of a radiance field, those of its two networks: dicts from names of layers to lists of arrays."""
+    return [
+        {key.split()[1]: arrays for key, arrays in weights.items() if key.split()[0] == name}
+        for name in ("coarse", "fine")
+    ]
 
 
 def translators(weights):

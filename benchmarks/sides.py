@@ -161,7 +161,7 @@ def agreed(rivals, case):
     ]
     for theirs in natives:
         ours.reset(start)
-        mine, other = (side.predict(case.asked()) for side in (ours, theirs))
+        mine, other = case.compared(ours.predict(case.asked())), theirs.predict(case.asked())
         apart = np.abs(mine - other).max() / np.abs(mine).max()
         if not apart < 1e-4:
             raise Disagreement(
@@ -180,11 +180,12 @@ def agree(ours, theirs, case, steps=3, tolerance=1e-4):
     size, data = case.batch_size, case.data()
     batches = [[part[i * size : (i + 1) * size] for part in data] for i in range(steps)]
     draws = [case.noise(seed) for seed in range(steps)]
+    mine, told = [], []
     with ours.fed() if draws[0] else contextlib.nullcontext():
-        mine, other = [
-            [side.step(*batch, noise=noise) for batch, noise in zip(batches, draws, strict=True)]
-            for side in (ours, theirs)
-        ]
+        for batch, noise in zip(batches, draws, strict=True):
+            told.append(noise or case.drawn(ours.model))
+            mine.append(ours.step(*batch, noise=noise))
+    other = [theirs.step(*batch, noise=noise) for batch, noise in zip(batches, told, strict=True)]
     if not np.allclose(mine, other, rtol=tolerance, atol=0):
         raise Disagreement(
             f"keraszoo and {theirs.label} have losses {mine} and {other}: they are not the same model."
