@@ -9,6 +9,7 @@ from scipy.stats import kstest
 
 import keraszoo
 from keraszoo import front, registry
+from keraszoo.data.scenes import Views
 from keraszoo.layers import (
     Camera,
     CameraRays,
@@ -284,6 +285,11 @@ def test_learns_from_cameras_and_images_and_renders_any_size():
     np.testing.assert_allclose(
         model.evaluate(rays, images, verbose=0), model.evaluate(cameras, images, verbose=0), rtol=1e-6
     )
+    views = Views(images, cameras)
+    np.testing.assert_allclose(
+        model.evaluate(views, verbose=0), model.evaluate(cameras, images, verbose=0), rtol=1e-6
+    )
+    model.fit(views, verbose=0, validation_data=views)
     camera = cameras[0].resized(5, 7)
     seen = model.render(camera, batch_size=16)
     assert seen.color.shape == (5, 7, 3) and seen.depth.shape == seen.opacity.shape == (5, 7)
@@ -299,7 +305,7 @@ def ball():
     """A model whose density is set by hand: 8 (1 - |p|) or so, a ball of radius about 1/2 at 4."""
     model = keraszoo.build("nerf_tiny", seed=0, **{**TINY, "num_samples": 32, "num_fine_samples": 32})
 
-    def look(points, directions, network="fine", batch_size=None):
+    def look(points, directions, network="fine", batch_size=None, verbose=0):
         points = np.asarray(points, "float32")
         density = np.maximum(8 - 8 * np.linalg.norm(points, axis=-1), 0)
         return density, np.clip(0.5 + points / 2, 0, 1)
@@ -389,6 +395,8 @@ def test_says_what_is_wrong():
             Camera(**{**dict(pose=np.eye(4), focal=1.0, height=2, width=2), **config})
     with pytest.raises(ValueError, match="cannot look at"):
         Camera.looking_at((0, 0, 0), (0, 0, 4), 1.0, 2, 2)
+    with pytest.raises(ValueError, match="views must be at least 1, got 0"):
+        model.orbit(views=0)
     with pytest.raises(ValueError, match="bounds must be"):
         model.extract_mesh(bounds=[[1, 1, 1], [0, 0, 0]])
 

@@ -82,13 +82,16 @@ class NeRF(Network):
 
         Args:
             x: Rays, (rays, 6), or (images, height, width, 6), floating: origins and directions; or a list of
-                cameras; or a data set of rays.
+                cameras; or a data set of rays; or `keraszoo.data.Views`, which hold their colours, too.
             y: Their colours, (rays, 3), or (images, height, width, 3), floating, in [0, 1].
-            validation_data: (x, y) of the same kinds.
+            validation_data: (x, y) of the same kinds; or `Views`.
         """
         x, y = as_rays(x, y)
         if isinstance(validation_data, (list, tuple)):
             validation_data = (*as_rays(*validation_data[:2], "validation "), *validation_data[2:])
+        elif validation_data is not None:
+            validation_data = as_rays(validation_data)
+            validation_data = validation_data[0] if validation_data[1] is None else validation_data
         return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -201,19 +204,21 @@ class NeRF(Network):
         seen = [self.render(camera, **kwargs) for camera in cameras]
         return Rendering(*(np.stack(parts) for parts in zip(*seen, strict=True)))
 
-    def density(self, points, network="fine", batch_size=None):
+    def density(self, points, network="fine", batch_size=None, verbose=0):
         """How dense the fog is at places.
 
         Args:
             points: (..., 3), floating, in scene units.
             network: "fine", or "coarse".
+            batch_size: Places at a time; by default as many as in `render`.
+            verbose: As of `keras.Model.predict`.
 
         Returns:
             (...), float32, from 0: what part of the light is stopped in a unit of length, at first.
         """
-        return self.look(points, np.zeros_like(points), network, batch_size)[0]
+        return self.look(points, np.zeros_like(points), network, batch_size, verbose)[0]
 
-    def look(self, points, directions, network="fine", batch_size=None):
+    def look(self, points, directions, network="fine", batch_size=None, verbose=0):
         """Densities, (...), and colours, (..., 3), of places (..., 3), each seen in a direction (..., 3) of length 1."""
         shape, field = np.shape(points)[:-1], self.get_layer(network)
         points, directions = (np.asarray(v, "float32").reshape(-1, 3) for v in (points, directions))
@@ -225,7 +230,7 @@ class NeRF(Network):
         )
         if not count:
             return np.zeros(shape, "float32"), np.zeros((*shape, 3), "float32")
-        density, color = field.predict([points[:, None], directions], batch_size=size, verbose=0)
+        density, color = field.predict([points[:, None], directions], batch_size=size, verbose=verbose)
         density, color = np.maximum(density[:count, 0, 0], 0), 1 / (1 + np.exp(-color[:count, 0]))
         return density.reshape(shape), color.reshape(*shape, 3)
 
@@ -277,13 +282,14 @@ class NeRF(Network):
         densities[there, 0], colors[there] = self.look(points[there], directions[there], network)
         return self.get_layer("rendering")(rays, t, densities, colors)
 
-    def extract_mesh(self, resolution=128, threshold=5.0, bounds=None):
+    def extract_mesh(self, resolution=128, threshold=5.0, bounds=None, verbose=0):
         """The surface where the fog becomes dense, by marching cubes.
 
         Args:
             resolution: Places looked at along each side of the box.
             threshold: Density of the surface.
             bounds: (2, 3): corners of the box to search, in scene units; `box` by default.
+            verbose: As of `keras.Model.predict`.
 
         Returns:
             A `trimesh.Trimesh` in scene units, its vertices coloured as seen along their normals: `export("mesh.ply")`
@@ -298,7 +304,7 @@ class NeRF(Network):
         low, high = checked_bounds(self.box if bounds is None else bounds)
         steps = (high - low) / (resolution - 1)
         places = low + np.indices((resolution,) * 3).transpose(1, 2, 3, 0) * steps
-        density = self.density(places.astype("float32"))
+        density = self.density(places.astype("float32"), verbose=verbose)
         if not density.min() < threshold < density.max():
             raise ValueError(
                 f"There is no surface at threshold={threshold:g}: from {low.tolist()} to {high.tolist()} the density "
@@ -429,11 +435,13 @@ def field(units, depth, skip, frequencies, view_frequencies, name):
 
 
 def as_rays(x, y=None, prefix=""):
-    """Cameras and their images, or rays of images, as rays, (rays, 6), and colours, (rays, 3); anything else as it came.
+    """Views, cameras and their images, or rays of images, as rays, (rays, 6), and colours, (rays, 3); anything else as it came.
 
     Raises:
         ValueError: There are not as many images as cameras, or they differ in size.
     """
+    if y is None and callable(getattr(x, "rays", None)):
+        return x.rays()
     if isinstance(x, (list, tuple)) and x and all(isinstance(camera, Camera) for camera in x):
         if y is not None:
             if len(y) != len(x):
@@ -458,6 +466,8 @@ def as_rays(x, y=None, prefix=""):
 
 def around(views, elevation, distance, target, size, field_of_view, up):
     """Cameras on a circle, looking at `target`; see `NeRF.orbit`."""
+    if views < 1:
+        raise ValueError(f"views must be at least 1, got {views!r}.")
     height, width = (size, size) if isinstance(size, int) else size
     focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
     up = np.asarray(up, "float64") / np.linalg.norm(up)
