@@ -3,8 +3,11 @@
     KERAS_BACKEND=torch python apps/fill_the_blank.py
 
 Pre-trains a BERT on texts alone, fine-tunes it to say what a text is about, to tag words and to find answers, and
-compares each with the same net from scratch. The embedded sentences are simple; real texts, a quarter of an hour:
-    ... --data wikisplit imdb_reviews clinc150 ud_english_ewt --tasks imdb_reviews clinc150 ud_english_ewt xquad_en --data-dir FOLDER
+compares each with the same net from scratch. The embedded sentences are simple; real texts:
+    ... --data wikisplit imdb_reviews clinc150 ud_english_ewt --data-dir FOLDER
+        --tasks imdb_reviews clinc150 ud_english_ewt xquad_en
+Labels are kept from it until it is fine-tuned. Short and simple texts are what gets a tiny net going: after five epochs of
+the first two sets alone it knew how frequent words are, and not yet what stands beside them.
 A BERT that was pre-trained elsewhere takes the same steps:
     ... --checkpoint FOLDER_OF_BERT --model bert_base --tasks clinc150 --data-dir FOLDER --tune-rate 5e-5
 Leaves a folder with the models, what was filled in after each epoch, a table and a picture of the comparison.
