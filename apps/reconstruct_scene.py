@@ -69,7 +69,7 @@ def main():
 
     from keraszoo.callbacks import RenderedViews, RunFolder
     from keraszoo.callbacks.views import beside
-    from keraszoo.diagnostics import plot_cameras
+    from keraszoo.diagnostics import plot_cameras, view_scores
 
     options.out.mkdir(parents=True, exist_ok=True)
     met = plot_cameras(options.out / "cameras.png", scene)
@@ -94,13 +94,14 @@ def main():
         f"{options.epochs} epochs in {spent:.0f} s, {len(rays) * options.epochs / spent:,.0f} rays a second"
     )
 
-    scores = beside(
-        options.out / "held_out.png", held[:12], [model.render(c) for c in held[:12].cameras], "held out"
-    )
+    seen = [model.render(camera) for camera in held.cameras]
+    drawn = min(6, len(held))
+    beside(options.out / "held_out.png", held[:drawn], seen[:drawn], "held-out views")
+    told = held.depths if held.depths is not None else [None] * len(held)
+    scores = [view_scores(*each) for each in zip(seen, held.images, told, strict=True)]
     for name in scores[0]:
-        print(
-            f"{name.replace('_', ' ')} of {len(scores)} held-out views: {np.mean([s[name] for s in scores]):.4g}"
-        )
+        mean = np.mean([score[name] for score in scores])
+        print(f"{name.replace('_', ' ')} of {len(scores)} held-out views: {mean:.4g}")
 
     walk(options, scene, model)
     take(options, scene, model)
