@@ -135,7 +135,9 @@ def walk(options, scene, model):
     shade = colormaps["viridis_r"]((seen.depth / np.maximum(seen.opacity, 0.5) - near) / (far - near))
     depths = np.where(seen.opacity[..., None] > 0.5, shade[..., :3], 1.0)
     depths = (255 * depths).round().astype("uint8")
+    larger = -(-200 // camera.height)  # a film of 64 pixels is hard to see
     for name, film in (("orbit.gif", frames), ("orbit.mp4", frames), ("depth.mp4", depths)):
+        film = film.repeat(larger, axis=1).repeat(larger, axis=2)
         animation(options.out / name, list(film), seconds=0.08, linger=0.0)
 
 
