@@ -35,7 +35,12 @@ class Dense(Quick, keras.layers.Dense):
             narrow = ops.matmul(inputs, ops.cast(self.lora_kernel_a, inputs.dtype))
             more = ops.matmul(narrow, ops.cast(self.lora_kernel_b, inputs.dtype))
             outputs = outputs + self.lora_alpha / self.lora_rank * more
-        return outputs if self.activation is None else self.activation(outputs)
+        if self.activation is None:
+            return outputs
+        if self.activation is keras.activations.relu and kernels.EAGER and kernels.is_concrete(outputs):
+            if (rectified := kernels.rectified_in_place(outputs, 0.0)) is not None:
+                return rectified
+        return self.activation(outputs)
 
     def merge_lora(self):
         """Add to the kernel what was learned beside it, and go on without."""

@@ -27,7 +27,7 @@ class Line(NamedTuple):
 
 
 class Graph:
-    """A mixin in front of `keras.Model`; it changes only functional models of one input, on torch."""
+    """A mixin in front of `keras.Model`; it changes only functional models of tensors, on torch."""
 
     def __call__(self, *args, **kwargs):
         """Keras' method; where all layers are quick, there is nothing to prepare for them either."""
@@ -45,7 +45,8 @@ class Graph:
         """Keras' method; see `straight`."""
         if kwargs or mask is not None or not straight(self, inputs):
             return super().call(inputs, training=training, mask=mask, **kwargs)
-        values = {id(self.inputs[0]): inputs}
+        values = {id(s): v for s, v in zip(self.inputs, keras.tree.flatten(inputs), strict=True)}
+        del inputs
         for line in lines(self):
             if line.takes is None:
                 args, named = line.arguments.fill_in(values)
@@ -69,13 +70,14 @@ class Graph:
         return keras.tree.map_structure(lambda symbol: values[id(symbol)], self.output)
 
 
-def straight(model, x):
-    """Whether `x` is all that the model takes, just as it takes it."""
-    return (
+def straight(model, inputs):
+    """Whether `inputs` are all that the model takes, just as it takes them: a tensor, or a list of them."""
+    given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    return len(given) == len(model.inputs) and all(
         kernels.is_concrete(x)
-        and len(model.inputs) == 1
-        and x.ndim == len(model.inputs[0].shape)
-        and keras.backend.standardize_dtype(x.dtype) == model.inputs[0].dtype
+        and x.ndim == len(symbol.shape)
+        and keras.backend.standardize_dtype(x.dtype) == symbol.dtype
+        for x, symbol in zip(given, model.inputs, strict=True)
     )
 
 
