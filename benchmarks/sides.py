@@ -163,7 +163,7 @@ def agreed(rivals, case):
         ours.reset(start)
         mine, other = case.compared(ours.predict(case.asked())), theirs.predict(case.asked())
         apart = np.abs(mine - other).max() / np.abs(mine).max()
-        if not apart < 1e-4:
+        if not apart < case.rounding:
             raise Disagreement(
                 f"What keraszoo and {theirs.label} predict lies apart by {apart:g} of its size."
             )

@@ -63,7 +63,9 @@ def resample(edges, weights, draws):
     weights = weights + 1e-5
     reached = torch.cumsum(weights / weights.sum(-1, keepdim=True), dim=-1)
     zero, one = torch.zeros_like(reached[:, :1]), torch.ones_like(reached[:, :1])
-    reached = torch.cat([zero, reached[:, :-1], one], dim=-1)  # that shares sum to 1 is no question of rounding
+    reached = torch.cat(
+        [zero, reached[:, :-1], one], dim=-1
+    )  # that shares sum to 1 is no question of rounding
     index = torch.searchsorted(reached, draws.contiguous(), right=True)
     below, above = (index - 1).clamp(min=0), index.clamp(max=reached.shape[-1] - 1)
     width = reached.gather(1, above) - reached.gather(1, below)
