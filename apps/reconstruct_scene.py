@@ -78,7 +78,9 @@ def main():
     print(f"{met:.0%} of the cameras look at the scene: see {options.out / 'cameras.png'}")
     rays, colors = scene.train.rays()
     model = build(options, scene, steps=options.epochs * -(-len(rays) // options.batch_size))
-    held = scene.test or scene.train
+    held, part = next(
+        (v, word) for word in ("test", "validation", "train") if (v := getattr(scene, word)) is not None
+    )
     start = time.perf_counter()
     model.fit(
         rays,
@@ -98,12 +100,12 @@ def main():
 
     seen = [model.render(camera) for camera in held.cameras]
     drawn = min(6, len(held))
-    beside(options.out / "held_out.png", held[:drawn], seen[:drawn], "held-out views")
+    beside(options.out / "held_out.png", held[:drawn], seen[:drawn], f"{part} views")
     told = held.depths if held.depths is not None else [None] * len(held)
     scores = [view_scores(*each) for each in zip(seen, held.images, told, strict=True)]
     for name in scores[0]:
         mean = np.mean([score[name] for score in scores])
-        print(f"{name.replace('_', ' ')} of {len(scores)} held-out views: {mean:.4g}")
+        print(f"{name.replace('_', ' ')} of {len(scores)} {part} views: {mean:.4g}")
 
     walk(options, scene, model)
     take(options, scene, model)
@@ -117,30 +119,53 @@ def walk(options, scene, model):
     from keraszoo.callbacks.pictures import animation
 
     camera = scene.train.cameras[0]
-    occupancy = None if options.whole else model.occupancy()
+    # Where photographs are opaque, what lies beyond the bounds is seen, too.
+    skip = scene.background is not None and not options.whole
+    occupancy = model.occupancy(bounds=scene.bounds) if skip else None
     if occupancy is not None:
-        start = time.perf_counter()
-        one = model.render(camera)
-        between = time.perf_counter()
-        other = model.render(camera, occupancy=occupancy)
-        times = between - start, time.perf_counter() - between
+        (one, whole), (other, skipped) = (timed(model, camera, grid) for grid in (None, occupancy))
         apart = np.abs(one.color - other.color).mean()
         print(
-            f"{occupancy.cells.mean():.1%} of the cells may hold something; one view {times[0]:.2f} s, "
-            f"skipping the others {times[1]:.2f} s, colours {apart:.1e} apart"
+            f"{occupancy.cells.mean():.1%} of the cells may hold something; one view {whole:.2f} s, "
+            f"skipping the others {skipped:.2f} s, colours {apart:.1e} apart"
         )
-    size = camera.height, camera.width
-    width = np.degrees(2 * np.arctan(camera.width / 2 / np.broadcast_to(camera.focal, 2)[0]))
-    seen = model.orbit(options.frames, size=size, field_of_view=float(width), occupancy=occupancy)
+    less = min(1, 400 / max(camera.height, camera.width))  # a film needs no more
+    size = round(camera.height * less), round(camera.width * less)
+    seen = model.orbit(options.frames, size=size, occupancy=occupancy, **around(scene))
     frames = (255 * np.clip(seen.color, 0, 1)).round().astype("uint8")
-    near, far = np.percentile((seen.depth / np.maximum(seen.opacity, 0.5))[seen.opacity > 0.5], [1, 99])
-    shade = colormaps["viridis_r"]((seen.depth / np.maximum(seen.opacity, 0.5) - near) / (far - near))
-    depths = np.where(seen.opacity[..., None] > 0.5, shade[..., :3], 1.0)
-    depths = (255 * depths).round().astype("uint8")
-    larger = -(-200 // camera.height)  # a film of 64 pixels is hard to see
+    share = (seen.depth / np.maximum(seen.opacity, 0.5) - scene.near) / (scene.far - scene.near)
+    depths = colormaps["viridis_r"](share, bytes=True)[..., :3]
+    depths = np.where(seen.opacity[..., None] > 0.5, depths, np.uint8(255))
+    larger = -(-200 // size[0])  # a film of 64 pixels is hard to see
     for name, film in (("orbit.gif", frames), ("orbit.mp4", frames), ("depth.mp4", depths)):
         film = film.repeat(larger, axis=1).repeat(larger, axis=2)
         animation(options.out / name, list(film), seconds=0.08, linger=0.0)
+
+
+def timed(model, camera, occupancy):
+    """What is rendered, and how long that takes once it is compiled."""
+    model.render(camera, occupancy=occupancy)
+    start = time.perf_counter()
+    return model.render(camera, occupancy=occupancy), time.perf_counter() - start
+
+
+def around(scene):
+    """An orbit around the middle of a scene, as far away and as high as its photographs were taken."""
+    middle, cameras = scene.bounds.mean(0), scene.train.cameras
+    ups = [camera.pose[:3, 1] * (1 if camera.convention == "opengl" else -1) for camera in cameras]
+    up = np.mean(ups, axis=0) / np.linalg.norm(np.mean(ups, axis=0))
+    away = np.array([camera.position for camera in cameras]) - middle
+    distance = np.linalg.norm(away, axis=1).mean()
+    lift = np.arcsin(np.clip(away.mean(0) @ up / distance, -0.99, 0.99))
+    camera = cameras[0]
+    view = 2 * np.arctan(camera.width / 2 / np.broadcast_to(camera.focal, 2)[0])
+    return dict(
+        elevation=float(np.degrees(lift)),
+        distance=float(distance),
+        target=middle,
+        field_of_view=float(np.degrees(view)),
+        up=up,
+    )
 
 
 def take(options, scene, model):

@@ -285,6 +285,9 @@ def test_learns_from_cameras_and_images_and_renders_any_size():
     np.testing.assert_allclose(
         model.evaluate(rays, images, verbose=0), model.evaluate(cameras, images, verbose=0), rtol=1e-6
     )
+    np.testing.assert_allclose(
+        model.evaluate(cameras[0], images[0], verbose=0), model.evaluate(cameras[:1], images[:1], verbose=0)
+    )
     views = Views(images, cameras)
     np.testing.assert_allclose(
         model.evaluate(views, verbose=0), model.evaluate(cameras, images, verbose=0), rtol=1e-6
@@ -305,10 +308,10 @@ def ball():
     """A model whose density is set by hand: 8 (1 - |p|) or so, a ball of radius about 1/2 at 4."""
     model = keraszoo.build("nerf_tiny", seed=0, **{**TINY, "num_samples": 32, "num_fine_samples": 32})
 
-    def look(points, directions, network="fine", batch_size=None, verbose=0):
+    def look(points, directions, network="fine", batch_size=None):
         points = np.asarray(points, "float32")
         density = np.maximum(8 - 8 * np.linalg.norm(points, axis=-1), 0)
-        return density, np.clip(0.5 + points / 2, 0, 1)
+        return density, 0.5 + np.asarray(directions) / 2
 
     object.__setattr__(model, "look", look)
     return model
@@ -317,12 +320,14 @@ def ball():
 def test_the_mesh_of_a_ball_is_a_sphere(ball, tmp_path):
     import trimesh
 
-    mesh = ball.extract_mesh(resolution=48, threshold=4.0, bounds=[[-1.2] * 3, [1.2] * 3])
+    mesh = ball.extract_mesh(resolution=48, threshold=4.0, bounds=[[-1.2, -1.2, -0.65], [1.2, 1.2, 0.65]])
     radius = np.linalg.norm(mesh.vertices, axis=1)
     np.testing.assert_allclose(radius, 0.5, atol=0.02)
     assert mesh.is_watertight and abs(mesh.volume - np.pi / 6) < 0.02  # positive: its faces look outward
-    np.testing.assert_allclose(
-        mesh.visual.vertex_colors[:, :3] / 255, np.clip(0.5 + mesh.vertices / 2, 0, 1), atol=0.01
+    outward = mesh.vertices / radius[:, None]
+    assert ((mesh.vertex_normals * outward).sum(1) > 0.99).all()
+    np.testing.assert_allclose(  # as seen from outside
+        mesh.visual.vertex_colors[:, :3] / 255, 0.5 - mesh.vertex_normals / 2, atol=0.01
     )
     for end in ("ply", "obj"):
         mesh.export(tmp_path / f"mesh.{end}")
@@ -339,6 +344,22 @@ def test_empty_space_is_skipped_and_nothing_is_lost():
     everywhere = Occupancy(np.ones((2, 2, 2), bool), np.array([[-9] * 3, [9] * 3], "float32"))
     for a, b in zip(model.render(camera), model.render(camera, occupancy=everywhere), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)  # the finest waves tell roundings apart
+    half = Occupancy(
+        np.arange(2)[:, None, None] * np.ones((2, 2, 2)) > 0, everywhere.bounds
+    )  # where x is above 0
+    look = model.look
+
+    def masked(points, *arguments, **named):
+        density, color = look(points, *arguments, **named)
+        return np.where(points[..., 0] > 0, density, 0), color
+
+    seen = model.render(camera, occupancy=half)
+    object.__setattr__(model, "look", masked)
+    expected = model.render(camera, occupancy=everywhere)
+    object.__setattr__(model, "look", look)
+    for a, b in zip(seen, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    assert 0.05 < np.mean(seen.opacity) < np.mean(model.render(camera).opacity) - 0.05
     nowhere = Occupancy(np.zeros((2, 2, 2), bool), everywhere.bounds)
     assert (model.render(camera, occupancy=nowhere).color == 1).all()
 
@@ -361,6 +382,8 @@ def test_says_what_is_wrong():
         (dict(x=rays, y=colors[:, :2]), "y must hold colours, .rays, 3., got shape"),
         (dict(x=rays), "y is missing"),
         (dict(x=cameras, y=np.zeros((2, 4, 6, 3))), "1 cameras, y 2 images"),
+        (dict(x=rays * [1, 1, 1, 0, 0, 0], y=colors), "rays without a direction, the first is ray 0"),
+        (dict(x=Views(np.zeros((1, 4, 6, 3)), cameras), y=colors), "views, which hold their colours"),
         (dict(x=cameras, y=np.zeros((1, 4, 6, 4))), r"y\[0\] has shape"),
     ]
     for data, message in wrong:
@@ -369,32 +392,47 @@ def test_says_what_is_wrong():
     with pytest.raises(TypeError, match="camera must be a keraszoo.layers.Camera"):
         model.render(np.eye(4))
     for config, message in (
-        (dict(near=6.0, far=2.0), "near must be at least 0 and below far, got near=6.0 and far=2.0"),
+        (dict(near=6.0, far=2.0), "below far, and far finite, got near=6.0 and far=2.0"),
         (dict(background="green"), "background must be one of 'black', 'white', got 'green'"),
         (dict(skip=3), "skip must lie between 1 and depth - 1 = 2"),
         (dict(input_shape=(3,)), "input_shape must be"),
-        (dict(num_samples=1), "samples must be a whole number from 2"),
+        (dict(num_samples=2), "num_samples must be a whole number from 3, got 2"),
+        (dict(density_noise=2.0), "density_noise must lie between 0 and 1, got 2.0"),
+        (dict(far=float("inf")), "far finite"),
     ):
         with pytest.raises(ValueError, match=message):
             keraszoo.build("nerf_tiny", **{**TINY, **config})
     crooked = np.eye(4)
     crooked[0, 0] = 2
+    moved = np.eye(4)
+    moved[:3, 3] = 1, 2, 3
     for pose, message in (
         (crooked, "no rotation"),
         (np.diag([1, 1, -1, 1]), "no rotation"),
         (np.eye(3), "matrix"),
+        (moved.T, "transposed"),
     ):
         with pytest.raises(ValueError, match=message):
             Camera(pose, 1.0, 2, 2)
     for config, message in (
         (dict(focal=0), "focal must be above 0"),
         (dict(convention="blender"), "convention must be one of"),
+        (dict(focal=(1, 2, 3)), "or a pair of such"),
+        (dict(center=3.0), "center must be"),
+        (dict(center=(np.nan, 1)), "center must be"),
         (dict(height=0), "height must be"),
     ):
         with pytest.raises(ValueError, match=message):
             Camera(**{**dict(pose=np.eye(4), focal=1.0, height=2, width=2), **config})
     with pytest.raises(ValueError, match="cannot look at"):
         Camera.looking_at((0, 0, 0), (0, 0, 4), 1.0, 2, 2)
+    with pytest.raises(ValueError, match="convention must be one of"):
+        CameraRays(2, 2, focal=1.0, convention="blender")
+    with pytest.raises(ValueError, match="three places"):
+        HierarchicalSampling(4)(np.ones((1, 2), "float32"), np.ones((1, 2), "float32"))
+    for verb in (model.occupancy, model.extract_mesh):
+        with pytest.raises(ValueError, match="resolution must be a whole number from 2, got 1"):
+            verb(resolution=1)
     with pytest.raises(ValueError, match="views must be at least 1, got 0"):
         model.orbit(views=0)
     with pytest.raises(ValueError, match="bounds must be"):

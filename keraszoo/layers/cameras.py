@@ -25,7 +25,7 @@ class Camera:
 
     Raises:
         ValueError: An argument is none of these, or `pose` does not rotate: its axes are not at right
-            angles, not of length 1, or left-handed.
+            angles, not of length 1, or left-handed; or its last row is not 0, 0, 0, 1.
     """
 
     pose: np.ndarray
@@ -44,9 +44,14 @@ class Camera:
         for word, size in (("height", self.height), ("width", self.width)):
             if not isinstance(size, (int, np.integer)) or size < 1:
                 raise ValueError(f"{word} must be a whole number of pixels from 1, got {size!r}.")
-        focal = np.broadcast_to(np.asarray(self.focal, "float64"), (2,))
-        if not (np.isfinite(focal).all() and (focal > 0).all()):
-            raise ValueError(f"focal must be above 0, in pixels, got {self.focal!r}.")
+        focal = np.asarray(self.focal, "float64")
+        if focal.shape not in ((), (2,)) or not (np.isfinite(focal).all() and (focal > 0).all()):
+            raise ValueError(f"focal must be above 0, in pixels, or a pair of such, got {self.focal!r}.")
+        if self.center is not None:
+            center = np.asarray(self.center, "float64")
+            if center.shape != (2,) or not np.isfinite(center).all():
+                raise ValueError(f"center must be (x, y), in pixels, got {self.center!r}.")
+            object.__setattr__(self, "center", tuple(center.tolist()))
 
     @classmethod
     def looking_at(cls, target, position, focal, height, width, up=(0.0, 0.0, 1.0), center=None):
@@ -79,8 +84,11 @@ class Camera:
             origins, directions: (height, width, 3), float32. Directions are those of the pixels' middles, and
                 reach one unit ahead: `origins + t * directions` lies at depth `t` before the camera.
         """
-        ahead = pixel_directions(self.height, self.width, self.focal, self.center, self.convention)
-        directions = ahead @ self.pose[:3, :3].T
+        center = (self.width / 2, self.height / 2) if self.center is None else self.center
+        fx, fy = np.broadcast_to(np.asarray(self.focal, "float64"), (2,))
+        y, x = np.indices((self.height, self.width)) + 0.5
+        ahead = np.stack([(x - center[0]) / fx, (y - center[1]) / fy, np.ones_like(x)], axis=-1)
+        directions = (ahead * CONVENTIONS[self.convention]).astype("float32") @ self.pose[:3, :3].T
         return np.broadcast_to(self.position, directions.shape).copy(), directions
 
     def resized(self, height, width):
@@ -89,15 +97,6 @@ class Camera:
         focal = tuple(float(v) for v in np.broadcast_to(np.asarray(self.focal, "float64"), (2,)) * scale)
         center = None if self.center is None else tuple(float(v) for v in np.asarray(self.center) * scale)
         return replace(self, focal=focal, height=height, width=width, center=center)
-
-
-def pixel_directions(height, width, focal, center=None, convention="opengl"):
-    """Directions of the pixels' middles in the camera's own frame, (height, width, 3), float32, one unit ahead."""
-    center = (width / 2, height / 2) if center is None else center
-    fx, fy = np.broadcast_to(np.asarray(focal, "float64"), (2,))
-    y, x = np.indices((height, width)) + 0.5
-    right, down = (x - center[0]) / fx, (y - center[1]) / fy
-    return (np.stack([right, down, np.ones_like(x)], axis=-1) * CONVENTIONS[convention]).astype("float32")
 
 
 def checked_pose(pose, name="pose"):
@@ -118,4 +117,7 @@ def checked_pose(pose, name="pose"):
             f"right-handed, got lengths {np.round(np.linalg.norm(rotation, axis=0), 4).tolist()} and determinant "
             f"{np.linalg.det(rotation):.4g}."
         )
-    return np.concatenate([pose[:3], [[0.0, 0.0, 0.0, 1.0]]]).astype("float32")
+    last = [0.0, 0.0, 0.0, 1.0]
+    if pose.shape == (4, 4) and not np.allclose(pose[3], last, atol=1e-3):
+        raise ValueError(f"{name} must end in the row 0, 0, 0, 1, got {pose[3].tolist()}: is it transposed?")
+    return np.concatenate([pose[:3], [last]]).astype("float32")

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keraszoo.layers.cameras import pixel_directions
+from keraszoo.layers.cameras import Camera
 
 BACKGROUNDS = {"black": 0.0, "white": 1.0}
 FAR_AWAY = 1e10  # where the last interval of a ray ends, in scene units
@@ -35,13 +35,16 @@ class CameraRays(OnRays):
     Shapes:
         poses:   (batch, 4, 4), floating: from the camera's frame to the scene's.
         returns: (batch, height, width, 6), float32: origins, and directions that reach one unit ahead.
+
+    Raises:
+        ValueError: As of `Camera`.
     """
 
     def __init__(self, height, width, focal, center=None, convention="opengl", **kwargs):
         super().__init__(**kwargs)
         self.height, self.width, self.focal, self.center = height, width, focal, center
         self.convention = convention
-        self.ahead = pixel_directions(height, width, focal, center, convention)
+        self.ahead = Camera(np.eye(4), focal, height, width, center, convention).rays()[1]
 
     def call(self, poses):
         directions = ops.einsum("hwi,bji->bhwj", ops.convert_to_tensor(self.ahead), poses[:, :3, :3])
@@ -113,8 +116,10 @@ class StratifiedSampling(OnRays):
         super().__init__(**kwargs)
         if not isinstance(samples, int) or samples < 2:
             raise ValueError(f"samples must be a whole number from 2, got {samples!r}.")
-        if not 0 <= near < far:
-            raise ValueError(f"near must be at least 0 and below far, got near={near!r} and far={far!r}.")
+        if not 0 <= near < far < float("inf"):
+            raise ValueError(
+                f"near must be at least 0 and below far, and far finite, got near={near!r} and far={far!r}."
+            )
         self.samples, self.near, self.far, self.seed = samples, float(near), float(far), seed
         self.generator = keras.random.SeedGenerator(seed)
         self.even = np.linspace(near, far, samples, dtype="float32")
@@ -145,9 +150,12 @@ class HierarchicalSampling(OnRays):
         seed: Seed of the draws.
 
     Shapes:
-        t:       (rays, looks), floating, ascending: the first look.
+        t:       (rays, looks), floating, ascending: the first look, at three places or more.
         weights: (rays, looks), floating, from 0: what was seen there.
         returns: (rays, looks + samples), float32, ascending: the places of the first look, and the new ones.
+
+    Raises:
+        ValueError: There are fewer than three looks: the first and the last have no part of the ray to themselves.
     """
 
     def __init__(self, samples, seed=None, **kwargs):
@@ -157,6 +165,11 @@ class HierarchicalSampling(OnRays):
         self.samples, self.seed = samples, seed
         self.generator = keras.random.SeedGenerator(seed)
         self.even = np.linspace(0, 1, samples, dtype="float32")
+
+    def build(self, t_shape, weights_shape=None):
+        if t_shape[-1] < 3:
+            raise ValueError(f"The first look must be at three places of a ray or more, got {t_shape[-1]}.")
+        self.built = True
 
     def call(self, t, weights, training=False):
         shape = (ops.shape(t)[0], self.samples)

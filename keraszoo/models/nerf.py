@@ -111,6 +111,11 @@ class NeRF(Network):
     def check_batch(self, x, y=None, sample_weight=None, prefix=""):
         """Refuse what are not rays, or not as many colours."""
         self.check_inputs(x, prefix)
+        aims = np.any(checks.array(x)[:, 3:], axis=1)
+        if not aims.all():
+            raise ValueError(
+                f"{prefix}x holds rays without a direction, the first is ray {int(aims.argmin())}."
+            )
         if y is None:
             raise ValueError(f"{self.name} learns from colours: {prefix}y is missing.")
         y = checks.array(y)
@@ -141,7 +146,7 @@ class NeRF(Network):
 
     @property
     def box(self):
-        """A box (2, 3) in the middle of the scene, as large as all cameras that look at the middle can see."""
+        """A box (2, 3) around (0, 0, 0), as large as what cameras see that stand around it and look there."""
         half = (self.far - self.near) / 2
         return np.array([[-half] * 3, [half] * 3], "float32")
 
@@ -151,7 +156,8 @@ class NeRF(Network):
         Args:
             camera: A `keraszoo.layers.Camera`; of any image size.
             batch_size: Rays at a time; by default so many that a layer's output takes 64 MB.
-            occupancy: What `occupancy()` has found: empty space is skipped, which is faster and shows the same.
+            occupancy: What `occupancy` has found: empty space is skipped, which is faster and shows the same, but for
+                fog thinner than its threshold, and for what lies beyond its bounds.
             verbose: As of `keras.Model.predict`.
 
         Returns:
@@ -204,21 +210,20 @@ class NeRF(Network):
         seen = [self.render(camera, **kwargs) for camera in cameras]
         return Rendering(*(np.stack(parts) for parts in zip(*seen, strict=True)))
 
-    def density(self, points, network="fine", batch_size=None, verbose=0):
+    def density(self, points, network="fine", batch_size=None):
         """How dense the fog is at places.
 
         Args:
             points: (..., 3), floating, in scene units.
             network: "fine", or "coarse".
             batch_size: Places at a time; by default as many as in `render`.
-            verbose: As of `keras.Model.predict`.
 
         Returns:
             (...), float32, from 0: what part of the light is stopped in a unit of length, at first.
         """
-        return self.look(points, np.zeros_like(points), network, batch_size, verbose)[0]
+        return self.look(points, np.zeros_like(points), network, batch_size)[0]
 
-    def look(self, points, directions, network="fine", batch_size=None, verbose=0):
+    def look(self, points, directions, network="fine", batch_size=None):
         """Densities, (...), and colours, (..., 3), of places (..., 3), each seen in a direction (..., 3) of length 1."""
         shape, field = np.shape(points)[:-1], self.get_layer(network)
         points, directions = (np.asarray(v, "float32").reshape(-1, 3) for v in (points, directions))
@@ -230,7 +235,7 @@ class NeRF(Network):
         )
         if not count:
             return np.zeros(shape, "float32"), np.zeros((*shape, 3), "float32")
-        density, color = field.predict([points[:, None], directions], batch_size=size, verbose=verbose)
+        density, color = field.predict([points[:, None], directions], batch_size=size, verbose=0)
         density, color = np.maximum(density[:count, 0, 0], 0), 1 / (1 + np.exp(-color[:count, 0]))
         return density.reshape(shape), color.reshape(*shape, 3)
 
@@ -240,7 +245,8 @@ class NeRF(Network):
         Args:
             resolution: Cells along each side of the box.
             threshold: Density from which a cell holds something. Beside one that does, none counts as empty.
-            bounds: (2, 3): corners of a box that holds the whole scene, in scene units; `box` by default.
+            bounds: (2, 3): corners of a box that holds the whole scene, in scene units. By default `box`, around
+                (0, 0, 0): a scene that lies elsewhere needs its own.
             looks: Random places in each cell that are looked at, besides its middle.
 
         Returns:
@@ -249,7 +255,7 @@ class NeRF(Network):
         from scipy.ndimage import binary_dilation
 
         low, high = checked_bounds(self.box if bounds is None else bounds)
-        cell, rng = (high - low) / resolution, np.random.default_rng(0)
+        cell, rng = (high - low) / checked_resolution(resolution), np.random.default_rng(0)
         corners = low + np.indices((resolution,) * 3).reshape(3, -1).T * cell
         full = np.zeros(len(corners), bool)
         for i in range(looks + 1):
@@ -288,8 +294,9 @@ class NeRF(Network):
         Args:
             resolution: Places looked at along each side of the box.
             threshold: Density of the surface.
-            bounds: (2, 3): corners of the box to search, in scene units; `box` by default.
-            verbose: As of `keras.Model.predict`.
+            bounds: (2, 3): corners of the box to search, in scene units. By default `box`, around (0, 0, 0): a scene
+                that lies elsewhere needs its own.
+            verbose: 1 shows a progress bar.
 
         Returns:
             A `trimesh.Trimesh` in scene units, its vertices coloured as seen along their normals: `export("mesh.ply")`
@@ -302,9 +309,14 @@ class NeRF(Network):
         from skimage.measure import marching_cubes
 
         low, high = checked_bounds(self.box if bounds is None else bounds)
-        steps = (high - low) / (resolution - 1)
-        places = low + np.indices((resolution,) * 3).transpose(1, 2, 3, 0) * steps
-        density = self.density(places.astype("float32"), verbose=verbose)
+        steps = (high - low) / (checked_resolution(resolution) - 1)
+        x, y, z = np.linspace(low, high, resolution, dtype="float32").T
+        progress, slabs = keras.utils.Progbar(resolution, verbose=verbose, unit_name="slab"), []
+        for place in x:  # one at a time: memory
+            slab = np.stack(np.meshgrid(place, y, z, indexing="ij"), axis=-1)[0]
+            slabs.append(self.density(slab))
+            progress.add(1)
+        density = np.stack(slabs)
         if not density.min() < threshold < density.max():
             raise ValueError(
                 f"There is no surface at threshold={threshold:g}: from {low.tolist()} to {high.tolist()} the density "
@@ -315,6 +327,8 @@ class NeRF(Network):
             np.pad(density, 1), threshold, spacing=tuple(steps), gradient_direction="ascent"
         )
         vertices = vertices + low - steps
+        normals = normals / steps  # they do not know the spacing
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         _, color = self.look(vertices, -normals)
         colors = np.round(255 * np.concatenate([color, np.ones((len(color), 1))], axis=1)).astype("uint8")
         return trimesh.Trimesh(vertices, faces, vertex_normals=normals, vertex_colors=colors, process=False)
@@ -365,10 +379,10 @@ def nerf(
         units: Features of a place; half as many once the direction is known.
         depth: Layers before the density is told.
         skip: After which of them the place is joined once more.
-        num_samples: Places on a ray that the first network looks at.
+        num_samples: Places on a ray that the first network looks at, from 3.
         num_fine_samples: How many more the second one looks at.
         density_noise: Standard deviation of what is added to densities in training, before they are rectified; 1 in the
-            paper for photographs of real scenes.
+            paper for photographs of real scenes, and never more.
         near, far: Where rays begin and end, in scene units before the camera.
         background: What is seen where there is nothing: "black" or "white".
         frequencies: Of the encoding of places.
@@ -386,6 +400,10 @@ def nerf(
     """
     if tuple(input_shape) != (6,):
         raise ValueError(f"input_shape must be (6,), a ray's origin and direction, got {input_shape!r}.")
+    if not isinstance(num_samples, int) or num_samples < 3:
+        raise ValueError(f"num_samples must be a whole number from 3, got {num_samples!r}.")
+    if not 0 <= density_noise <= 1:
+        raise ValueError(f"density_noise must lie between 0 and 1, got {density_noise!r}.")
     if not 0 < skip < depth:
         raise ValueError(f"skip must lie between 1 and depth - 1 = {depth - 1}, got {skip!r}.")
     sizes = dict(
@@ -438,9 +456,15 @@ def as_rays(x, y=None, prefix=""):
     """Views, cameras and their images, or rays of images, as rays, (rays, 6), and colours, (rays, 3); anything else as it came.
 
     Raises:
-        ValueError: There are not as many images as cameras, or they differ in size.
+        ValueError: There are not as many images as cameras, they differ in size, or views come with colours.
     """
-    if y is None and callable(getattr(x, "rays", None)):
+    if isinstance(x, Camera):
+        x, y = [x], None if y is None else [y]
+    if callable(getattr(x, "rays", None)):
+        if y is not None:
+            raise ValueError(
+                f"{prefix}x are views, which hold their colours: give them alone, without {prefix}y."
+            )
         return x.rays()
     if isinstance(x, (list, tuple)) and x and all(isinstance(camera, Camera) for camera in x):
         if y is not None:
@@ -468,7 +492,7 @@ def around(views, elevation, distance, target, size, field_of_view, up):
     """Cameras on a circle, looking at `target`; see `NeRF.orbit`."""
     if views < 1:
         raise ValueError(f"views must be at least 1, got {views!r}.")
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = map(int, np.broadcast_to(size, (2,)))
     focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
     up = np.asarray(up, "float64") / np.linalg.norm(up)
     aside = np.cross(up, np.eye(3)[np.abs(up).argmin()])
@@ -495,6 +519,17 @@ def checked_bounds(bounds):
             f"bounds must be the lowest and the highest corner of a box, (2, 3), got {bounds.tolist()}."
         )
     return bounds
+
+
+def checked_resolution(resolution):
+    """`resolution`, after a look at whether it is one.
+
+    Raises:
+        ValueError: It is no whole number from 2.
+    """
+    if not isinstance(resolution, (int, np.integer)) or resolution < 2:
+        raise ValueError(f"resolution must be a whole number from 2, got {resolution!r}.")
+    return resolution
 
 
 def both(sample_weight):
