@@ -18,7 +18,9 @@ class Case:
 
     native = "native"  # the modules that hold the native sides begin with this
     samples = "images"
-    rounding = 1e-4  # predictions of two sides that compute the same differ by less than this share of their size
+    rounding = (
+        1e-4  # predictions of two sides that compute the same differ by less than this share of their size
+    )
     ways = {  # of writing the native side; the fastest stands for all
         "torch": [{"layout": "last"}, {"layout": "first"}],
         "jax": [{}],
