@@ -1,5 +1,6 @@
 """Pictures of how a model does: its curves, a classifier's answers, a generator's samples. Each file is written whole."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -327,7 +328,9 @@ def animation(path, files, seconds=0.2, most=100, linger=2.0):
                 ]  # sixteen greys: a third of the size
             imageio.imwrite(beside, frames, plugin="pillow", duration=1000 * seconds, loop=0)
         else:
-            imageio.imwrite(beside, frames, plugin="FFMPEG", fps=1 / seconds, macro_block_size=2)
+            with warnings.catch_warnings():  # JAX warns of forks; this one becomes ffmpeg at once
+                warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+                imageio.imwrite(beside, frames, plugin="FFMPEG", fps=1 / seconds, macro_block_size=2)
 
 
 def rgb(file):
