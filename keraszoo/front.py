@@ -341,12 +341,21 @@ def describe(name):
         parameters=trainable(model),
         reference_parameters=found.parameters,
         input=takes(model),
-        output=f"{shape(model.output_shape)}, float32",
+        output=f"{outputs(model)}, float32",
         signature=signature(builder, found.size),
         size=found.size,
         recipe=found.recipe,
         tiny=found.tiny,
     )
+
+
+def outputs(model):
+    """What a model gives, for a reader: a shape, or one for each name."""
+    found = model.output_shape
+    if not isinstance(getattr(model, "output", None), dict):
+        return shape(found)
+    shapes = found.values() if isinstance(found, dict) else found
+    return ", ".join(f"{name} {shape(each)}" for name, each in zip(model.output, shapes, strict=True))
 
 
 def signature(builder, size):

@@ -5,10 +5,10 @@ Mildenhall et al. 2020, https://arxiv.org/abs/2003.08934.
 A network says of each place how dense the fog is there, and what colour it has as seen from some direction. A first
 network looks at evenly spaced places of a ray; a second one looks once more where the first has seen something.
 
-Departures from the paper, all of them as in the published code: the encoding holds the numbers themselves and has no
-pi; the layer after the skip connection is the sixth; there is one layer after the direction is known. Where the code
-joins the features of a place and the encoded direction, and multiplies both by one matrix, here each has its part of
-it, so that a direction is multiplied once for each ray. Scenes that face forward are not warped (appendix C).
+Departures from the paper: as in the published code, the encoding holds the numbers themselves and has no pi, and there is
+one layer after the direction is known. Where that code joins the features of a place and the encoded direction, and
+multiplies both by one matrix, here each has its part of it, so that a direction is multiplied once for each ray. Scenes
+that face forward are not warped (appendix C).
 """
 
 import math
