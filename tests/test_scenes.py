@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import struct
+import tracemalloc
 from collections import namedtuple
 
 import imageio.v3 as imageio
@@ -123,6 +124,13 @@ def test_rays_are_those_of_each_pixel(scene):
     row = (4 * 12 + 7) * 16 + 3
     np.testing.assert_array_equal(x[row], [*origins[7, 3], *directions[7, 3]])
     np.testing.assert_array_equal(y[row], scene.train.images[4, 7, 3])
+
+
+def test_views_are_not_taken_for_x_and_y(scene):
+    with pytest.raises(TypeError, match="is not iterable"):
+        print(*scene.train)
+    with pytest.raises(TypeError, match="is not iterable"):
+        x, y = scene.test
 
 
 def test_views_are_set_apart_for_validation(scene):
@@ -360,13 +368,6 @@ def test_llff_comes_back_moved_and_in_other_units(scene, tmp_path):
     assert len(found.train) == 9 and len(found.test) == 2 and found.background is None
 
 
-def test_both_conventions_give_the_same_rays(scene):
-    for camera in scene.train.cameras:
-        other = dataclasses.replace(camera, pose=flipped(camera), convention="opencv")
-        for rays, same in zip(camera.rays(), other.rays(), strict=True):
-            np.testing.assert_allclose(rays, same, atol=1e-6)
-
-
 def test_images_are_made_smaller_and_cameras_with_them(scene, tmp_path):
     write_one_json(tmp_path, scene)
     whole, half = keraszoo.data.load(tmp_path), keraszoo.data.load(tmp_path, factor=2)
@@ -384,6 +385,43 @@ def test_images_are_made_smaller_and_cameras_with_them(scene, tmp_path):
     np.testing.assert_allclose(narrow.mean((0, 1)), whole.test.cameras[0].rays()[1].mean((0, 1)), atol=1e-5)
     told = keraszoo.data.load(tmp_path, bounds=((-1, -1, -1), (1, 2, 1)))
     np.testing.assert_array_equal(told.bounds, [[-1, -1, -1], [1, 2, 1]])
+    for views in (whole.train, half.train):  # with no hold on the four channels they come from
+        assert views.alphas.base is None or views.alphas.base.shape[-1] != 4
+
+
+def test_large_images_are_read_one_by_one(scene, tmp_path):
+    write_one_json(tmp_path, scene)
+    write_images(tmp_path / "images", np.zeros((11, 240, 320, 4), "uint8"))
+    tracemalloc.start()
+    found = keraszoo.data.load(tmp_path, image_size=SIZE, bounds=scene.bounds)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.train.images.shape == (9, *SIZE, 3) and peak < 5 * 240 * 320 * 4
+    (tmp_path / "images" / "03.png").write_text("no image")
+    with pytest.raises(ValueError, match="factor must leave"):  # before that is read
+        keraszoo.data.load(tmp_path, factor=1000)
+
+
+def test_only_scenes_like_the_papers_have_its_depths(scene, tmp_path):
+    write_one_json(tmp_path, scene)
+    file = tmp_path / "transforms.json"
+    told = json.loads(file.read_text())
+    del told["near"], told["far"]
+    file.write_text(json.dumps(told | {"camera_angle_x": 0.7}))
+    (tmp_path / "images" / "03.png").write_text("no image")  # no photograph is read before
+    for given in ({}, {"near": 1}):
+        with pytest.raises(ValueError, match="does not tell how far the scene reaches: give near and far"):
+            keraszoo.data.load(tmp_path, **given)
+    focal = told.pop("fl_x")
+    told["frames"] = [frame | {"fl_x": focal} for frame in told["frames"]]
+    file.write_text(json.dumps(told))
+    with pytest.raises(ValueError, match="does not tell how far the scene reaches"):
+        keraszoo.data.load(tmp_path)
+    write_blender(tmp_path / "parts", scene, far=5.0)
+    found = keraszoo.data.load(tmp_path / "parts")
+    assert (found.near, found.far) == (2, 5)
+    found = keraszoo.data.load(tmp_path / "parts", near=np.float32(2.5), far=np.int64(6))
+    assert (found.near, found.far) == (2.5, 6) and type(found.near) is type(found.far) is float
 
 
 def test_lego_from_its_file(scene, tmp_path, monkeypatch):

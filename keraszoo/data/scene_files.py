@@ -13,6 +13,7 @@ import json
 import math
 import zipfile
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ FOCALS = {  # how many focal lengths are among the parameters of COLMAP's camera
     "RADIAL": 1,
     "OPENCV": 2,
 }
-BLENDER_DEPTHS = 2.0, 6.0  # of the scenes of the paper
+BLENDER_DEPTHS = {"near": 2.0, "far": 6.0}  # of the scenes of the paper
 ARRAYS = (
     "the arrays images (count, height, width, 3 or 4) uint8, alpha not multiplied; poses (count, 4, 4), from a "
     "camera that looks along -z, y up, to the scene; focal, in pixels; near, far; and maybe view_id (count,) integers"
@@ -66,8 +67,9 @@ def load(path, image_size=None, factor=1, background=None, near=None, far=None, 
         factor: Or how many times smaller the sides of images become.
         background: "white" or "black": what to put behind images with an alpha channel, white by default; or
             what is behind opaque ones already.
-        near, far: Between which depths all lies, in units of the scene. LLFF and .npz files tell; COLMAP's
-            points do; of Blender's form it is 2 and 6, as in the paper, unless the file says `near` and `far`.
+        near, far: Between which depths all lies, in units of the scene. LLFF's files tell, and COLMAP's points;
+            .json and .npz files may say `near` and `far`. Where .json files do not, it is 2 and 6, as in the
+            paper's scenes, unless they say `fl_x`: others than the paper's are in units of their own.
         bounds: ((x, y, z), (x, y, z)): the least and greatest corner of a box around the scene. By default
             around COLMAP's points, or what no camera takes for background, or what at least half of them see.
         holdout: Each so many-th view, from the first on, is for testing, where the form has no parts of its
@@ -83,15 +85,16 @@ def load(path, image_size=None, factor=1, background=None, near=None, far=None, 
         raise ValueError(f"holdout must be 0 or a whole number from 2, got {holdout!r}.")
     source, read = form(path)
     shots, known = read(source, holdout)
-    parts, background = developed(shots, image_size, factor, background)
     known |= {key: v for key, v in (("near", near), ("far", far), ("bounds", bounds)) if v is not None}
     near, far = known.get("near"), known.get("far")
     if near is None or far is None:
         raise ValueError(f"{source} does not tell how far the scene reaches: give near and far.")
-    if not all(isinstance(depth, (int, float)) for depth in (near, far)) or not 0 <= near < far < np.inf:
+    if not all(isinstance(depth, Real) for depth in (near, far)) or not 0 <= near < far < np.inf:
         raise ValueError(f"{source}: near must be a number from 0, and below far, got {near=}, {far=}.")
+    known |= {"near": float(near), "far": float(far)}
+    parts, background = developed(shots, image_size, factor, background)
     if known.get("bounds") is None:
-        known["bounds"] = seen_box(parts["train"], near, far)
+        known["bounds"] = seen_box(parts["train"], known["near"], known["far"])
     return Scene(
         name=str(path),
         **parts,
@@ -162,13 +165,14 @@ def blender(folder, holdout):
     files = {part: folder / f"transforms_{part}.json" for part in ("train", "val", "test")}
     if (whole := folder / "transforms.json").is_file():
         shots, told = frames(whole)
-        parts = held_out(shots, holdout, whole)
+        parts, tellings = held_out(shots, holdout, whole), [told]
     else:
         read = {part: frames(file) for part, file in files.items() if file.is_file()}
         parts = {{"val": "validation"}.get(part, part): shots for part, (shots, _) in read.items()}
-        told = read["train"][1]
-    near, far = (told.get(key, default) for key, default in zip(("near", "far"), BLENDER_DEPTHS, strict=True))
-    return parts, {"near": near, "far": far}
+        tellings = [told for _, told in read.values()]  # the training part's first
+    measured = any("fl_x" in about for told in tellings for about in (told, *told["frames"]))
+    known = {} if measured else BLENDER_DEPTHS
+    return parts, known | {key: tellings[0][key] for key in ("near", "far") if key in tellings[0]}
 
 
 def frames(file):
@@ -422,28 +426,29 @@ def developed(shots, image_size=None, factor=1, background=None):
         ValueError: An image cannot be read, or differs from the others in size, or is no image of its camera; or
             a pose does not rotate.
     """
-    first, pixels, cameras = None, {}, {}
+    cameras = {part: [camera_of(shot) for shot in taken] for part, taken in shots.items()}
+    first, pixels = None, {}
     for part, taken in shots.items():
-        cameras[part] = [camera_of(shot) for shot in taken]
         pixels[part] = []
         for i, shot in enumerate(taken):
             image = shot.image if isinstance(shot.image, np.ndarray) else read(shot.image, shot.source)
-            first = first or (shot.name, image.shape[:2])
+            if first is None:
+                first = shot.name, image.shape[:2]
+                size = smaller(first[1], image_size, factor)
             if image.shape[:2] != first[1]:
                 raise ValueError(
                     f"{shot.source}: images must be of one size, but {first[0]} has {first[1]} pixels and {shot.name} "
                     f"{image.shape[:2]}."
                 )
-            cameras[part][i] = fitted(cameras[part][i], image, shot)
-            pixels[part].append(image)
-    size = smaller(first[1], image_size, factor)
-    alpha = any(image.shape[2] == 4 for images in pixels.values() for image in images)
-    background = background or ("white" if alpha else None)
+            cameras[part][i] = fitted(cameras[part][i], image, shot).resized(*size)
+            # At once: in full size, all of them may not fit into memory.
+            pixels[part].append(resized(image[None], size)[0])
+    clear = any(image.shape[2] == 4 for images in pixels.values() for image in images)
+    background = background or ("white" if clear else None)
     parts = {}
     for part, images in pixels.items():
-        images = np.stack([with_alpha(image) for image in images] if alpha else images)
-        images, alphas = composited(resized(images, size), background)
-        parts[part] = Views(images, tuple(camera.resized(*size) for camera in cameras[part]), None, alphas)
+        images, alphas = composited([with_alpha(image) for image in images] if clear else images, background)
+        parts[part] = Views(images, tuple(cameras[part]), None, alphas)
     return parts, background
 
 
@@ -513,12 +518,16 @@ def with_alpha(image):
 
 
 def composited(images, background):
-    """Images, uint8, as float32 in [0, 1] on a background, and their alpha; None of opaque ones."""
-    shown = images.astype("float32") / 255
-    if images.shape[3] == 3:
+    """A list of images, uint8, as float32 in [0, 1] on a background, and their alpha; None of opaque ones."""
+    shown = np.stack([image[..., :3] for image in images], dtype="float32")
+    shown /= 255
+    if images[0].shape[2] == 3:
         return shown, None
-    alphas = shown[..., 3]
-    return shown[..., :3] * alphas[..., None] + (1 - alphas[..., None]) * BACKGROUNDS[background], alphas
+    alphas = np.stack([image[..., 3] for image in images], dtype="float32")
+    alphas /= 255
+    shown *= alphas[..., None]
+    shown += BACKGROUNDS[background] * (1 - alphas[..., None])
+    return shown, alphas
 
 
 def photographs(folder, source):

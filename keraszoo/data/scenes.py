@@ -55,6 +55,8 @@ class Views:
         maps = (None if m is None else m[rows] for m in (self.depths, self.alphas))
         return Views(self.images[rows], tuple(self.cameras[i] for i in rows), *maps)
 
+    __iter__ = None  # so that nobody takes two views for x and y: see `rays`
+
     def rays(self):
         """Every pixel of every view, as `fit` takes them.
 
